@@ -1,0 +1,199 @@
+"""What the planner measures and decides, as plain frozen records that go to JSON and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, computed_field
+
+if TYPE_CHECKING:
+    from autofit_memplan.report import PlanReport
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BudgetLine(_Record):
+    """One line of a budget's account.
+
+    Attributes
+    ----------
+    label
+        What these bytes are, e.g. ``"cgroup limit"`` or ``"reserve"``.
+    bytes
+        Signed: what adds to the budget is positive, what is taken off is negative. ``None``
+        where the figure could not be had; it is then unknown, never zero.
+    source
+        Who says so, e.g. ``"NVML"``, ``"/sys/fs/cgroup/memory.max"``, ``"psutil"``, ``"user"``.
+    """
+
+    label: str
+    bytes: int | None
+    source: str
+
+
+class DeviceBudget(_Record):
+    """How many bytes a program may use on one device, and why.
+
+    Attributes
+    ----------
+    device_kind
+        As JAX names it, e.g. ``"cpu"`` or ``"NVIDIA A100-SXM4-80GB"``.
+    platform
+        ``"cpu"`` or ``"gpu"``.
+    limit_bytes
+        What one program's arguments, outputs, temporaries, constants and scratch may come to
+        together, on top of what the process holds already.
+    largest_block_bytes
+        Upper bound on one contiguous temporary block, where the allocator tells it.
+    lines
+        The account that ends in ``limit_bytes``.
+    notes
+        Figures that could not be had and other things the user should know.
+    """
+
+    device_kind: str
+    platform: str
+    limit_bytes: int
+    largest_block_bytes: int | None = None
+    lines: tuple[BudgetLine, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Footprint(_Record):
+    """The device memory of one compiled program, as XLA's ``memory_analysis`` states it.
+
+    ``constant_bytes`` (arrays closed over) and ``scratch_bytes`` (library work areas, modelled)
+    are in none of XLA's own fields.
+    """
+
+    argument_bytes: int
+    output_bytes: int
+    alias_bytes: int
+    temp_bytes: int
+    constant_bytes: int
+    scratch_bytes: int
+    compile_seconds: float
+
+    @computed_field
+    @property
+    def total_bytes(self) -> int:
+        """Arguments + outputs - aliased + temporaries + constants + scratch."""
+        return (
+            self.argument_bytes
+            + self.output_bytes
+            - self.alias_bytes
+            + self.temp_bytes
+            + self.constant_bytes
+            + self.scratch_bytes
+        )
+
+
+class Unchunked(_Record):
+    """What a program would need with all its calls in one batch.
+
+    ``is_compiled`` tells a figure read off a compiled program from one extrapolated along the
+    measured bytes per call.
+    """
+
+    predicted_bytes: int
+    fits: bool
+    is_compiled: bool
+
+
+class ProgramPlan(_Record):
+    """One program (init, step, or a plain batch of calls) at its chosen chunk size.
+
+    Attributes
+    ----------
+    name
+        ``"init"``, ``"step"`` or ``"calls"``.
+    n
+        Calls (particles) that one execution has to make.
+    chunk_size
+        Calls made at once.
+    waves
+        ``ceil(n / chunk_size)``.
+    footprint
+        Of the very executable that will run.
+    predicted_bytes
+        ``footprint.total_bytes``.
+    budget_share
+        ``predicted_bytes / limit_bytes``.
+    unchunked
+        The same program with ``chunk_size = n``.
+    compiles
+        Programs compiled to find this chunk, the chosen one included.
+    compile_seconds
+        Wall time of all of them.
+    """
+
+    name: str
+    n: int
+    chunk_size: int
+    waves: int
+    footprint: Footprint
+    predicted_bytes: int
+    budget_share: float
+    unchunked: Unchunked
+    compiles: int
+    compile_seconds: float
+
+
+class Plan(_Record):
+    """The planner's answer. Compiled executables ride along but are not part of the record."""
+
+    budget: DeviceBudget
+    call: Footprint
+    programs: tuple[ProgramPlan, ...]
+    warnings: tuple[str, ...] = ()
+
+    _executables: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def program(self, name: str) -> ProgramPlan:
+        """The program of that name.
+
+        Raises
+        ------
+        KeyError
+            When the plan has none.
+        """
+        for program in self.programs:
+            if program.name == name:
+                return program
+        raise KeyError(f"no program {name!r} in this plan, only {[p.name for p in self.programs]}")
+
+    @property
+    def init(self) -> ProgramPlan:
+        return self.program("init")
+
+    @property
+    def step(self) -> ProgramPlan:
+        return self.program("step")
+
+    @property
+    def calls(self) -> ProgramPlan:
+        return self.program("calls")
+
+    @computed_field
+    @property
+    def fits(self) -> bool:
+        """Whether every program's certified footprint is within the budget."""
+        return all(p.predicted_bytes <= self.budget.limit_bytes for p in self.programs)
+
+    def executable(self, name: str) -> Any:
+        """The compiled program that was certified, ready to be called; only in this process."""
+        return self._executables[name]
+
+    def __eq__(self, other: object) -> bool:
+        """Same record: a plan read back from JSON equals the one that holds executables."""
+        if not isinstance(other, Plan):
+            return NotImplemented
+        return self.model_dump() == other.model_dump()
+
+    def report(self) -> PlanReport:
+        """A rich renderable of the whole plan; ``print`` gives plain text."""
+        from autofit_memplan.report import render
+
+        return render(self)
