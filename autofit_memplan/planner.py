@@ -102,8 +102,8 @@ def plan_nss(
     chunk_size
         ``"auto"`` chooses; an int or ``None`` (no chunks) is certified as it is.
     step_program
-        ``algorithm -> function(rng_key, state, *step_arguments)``: what the caller's loop will
-        run, when that is more than one bare ``algorithm.step``.
+        ``(algorithm, chunk_size) -> function(rng_key, state, *step_arguments)``: what the
+        caller's loop will run, when that is more than one bare ``algorithm.step``.
     step_arguments
         Further example arguments of it.
 
@@ -139,7 +139,7 @@ def plan_nss(
 
     def step_at(chunk: int):
         algorithm = build(chunk if chunk < num_delete else None)
-        program = step_program(algorithm) if step_program else algorithm.step
+        program = step_program(algorithm, chunk) if step_program else algorithm.step
         return program, (key, state, *step_arguments)
 
     call = compile_program(loglikelihood_fn, position, platform=budget.platform)

@@ -9,9 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from demo.imaging import Imaging, pixel_coordinates
 
-# Weights of a pixel and of its neighbours that turn samples at pixel centres into means over
-# pixels: the midpoint rule with its second-order term, h^2 / 24 times the second derivative.
-PIXEL_MEAN = np.array([1.0, 22.0, 1.0]) / 24.0
+# Weights that turn samples at pixel centres into means over pixels, along one axis: the midpoint
+# rule with its next two terms, 1/24 of the second difference and -17/5760 of the fourth.
+PIXEL_MEAN = np.array([-17.0, 308.0, 5178.0, 308.0, -17.0]) / 5760.0
 PSF_TOLERANCE = 1e-5
 
 
@@ -65,10 +65,12 @@ class Cutout:
         Coordinates of the evaluated pixels in arcseconds, shape (side_in, side_in).
     mask
         Which bins are fitted, shape (side_out, side_out).
+    bin_y, bin_x
+        Coordinates of the bins in arcseconds, of that shape.
+    noise_image
+        Standard deviations of the noise of the bins, of that shape.
     data, noise
         The fitted bins and the standard deviations of their noise, shape (n_bins,).
-    pixel_scale
-        Side of a bin in arcseconds.
 
     Raises
     ------
@@ -77,7 +79,7 @@ class Cutout:
     """
 
     def __init__(
-        self, imaging: Imaging, inner: float = 0.9, outer: float = 2.1, bin_size: int = 2
+        self, imaging: Imaging, inner: float = 0.8, outer: float = 2.2, bin_size: int = 2
     ) -> None:
         if not 0 <= inner < outer:
             raise ValueError(
@@ -85,11 +87,11 @@ class Cutout:
                 "Give 0 <= inner < outer."
             )
         # C-order convolution with the PSF is correlation with the PSF turned by half a turn.
-        kernel = np.pad(imaging.psf[::-1, ::-1], 1)
+        kernel = np.pad(imaging.psf[::-1, ::-1], 2)
         for axis in (0, 1):
             kernel = sum(
                 weight * np.roll(kernel, shift, axis)
-                for weight, shift in zip(PIXEL_MEAN, (-1, 0, 1), strict=True)
+                for weight, shift in zip(PIXEL_MEAN, range(-2, 3), strict=True)
             )
         half = int(np.ceil(outer / imaging.pixel_scale / bin_size)) * bin_size
         sides = [2 * half + n - 1 for n in kernel.shape]
@@ -114,13 +116,11 @@ class Cutout:
             windows = sliding_window_view(image[inside], (bin_size, bin_size))
             return windows[::bin_size, ::bin_size].mean(axis=(2, 3))
 
-        radius = np.hypot(binned(every_y), binned(every_x))
         self.bin_y, self.bin_x = binned(every_y), binned(every_x)
+        radius = np.hypot(self.bin_y, self.bin_x)
         self.mask = (radius >= inner) & (radius <= outer)
-        self.image = binned(imaging.data)
         self.noise_image = np.sqrt(binned(imaging.noise_map**2)) / bin_size
-        self.data, self.noise = self.image[self.mask], self.noise_image[self.mask]
-        self.pixel_scale = bin_size * imaging.pixel_scale
+        self.data, self.noise = binned(imaging.data)[self.mask], self.noise_image[self.mask]
 
         columns, weights, rows = np.linalg.svd(kernel)
         rank = int(np.sum(weights > PSF_TOLERANCE * weights[0]))
@@ -156,3 +156,9 @@ class Cutout:
     def fitted(self, images: Array) -> Array:
         """`blurred` images in the fitted bins only, shape (n, n_bins)."""
         return self.blurred(images)[:, self.mask]
+
+    def unmasked(self, values: Array | np.ndarray) -> np.ndarray:
+        """Values of the fitted bins put back in place, NaN elsewhere: (side_out, side_out)."""
+        image = np.full(self.mask.shape, np.nan)
+        image[self.mask] = values
+        return image

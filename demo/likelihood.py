@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import jax.numpy as jnp
@@ -9,9 +10,13 @@ import numpy as np
 from jax import Array
 
 from demo.cutout import Cutout
+from demo.imaging import pixel_coordinates
 from demo.light import GaussianSource, lens_basis
 from demo.linear import MarginalLinearModel
 from demo.mass import ExternalShear, Isothermal
+
+SOURCE_SIDE = 120
+SOURCE_WIDTH = 0.9
 
 
 class LensInstance(Protocol):
@@ -20,6 +25,33 @@ class LensInstance(Protocol):
     lens: Isothermal
     shear: ExternalShear
     source: GaussianSource
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The most probable light of a lens model. Bins outside the annulus are NaN.
+
+    Attributes
+    ----------
+    data, model
+        Shape (side_out, side_out), in the unit of the data.
+    residuals
+        Data less model, in standard deviations of the noise, of that shape.
+    lensed_source
+        The part of the model that comes from the source, of that shape.
+    source
+        The source as it would look without a lens, on a grid about its centre.
+    image_extent, source_extent
+        Left, right, bottom and top of the images and of the source's grid, in arcseconds.
+    """
+
+    data: np.ndarray
+    model: np.ndarray
+    residuals: np.ndarray
+    lensed_source: np.ndarray
+    source: np.ndarray
+    image_extent: tuple[float, float, float, float]
+    source_extent: tuple[float, float, float, float]
 
 
 class LensLikelihood:
@@ -36,9 +68,7 @@ class LensLikelihood:
         self.lens_columns = np.asarray(cutout.fitted(lens_basis(cutout.y, cutout.x)))
         # A prior as wide as the brightest fitted pixel: wide enough not to pull, and proper.
         amplitude = float(np.abs(cutout.data).max())
-        self.linear = MarginalLinearModel(
-            cutout.data, cutout.noise, self.lens_columns, amplitude
-        )
+        self.linear = MarginalLinearModel(cutout.data, cutout.noise, self.lens_columns, amplitude)
 
     def source_images(self, instance: LensInstance) -> Array:
         """Lensed and unblurred images of the source's Gaussians, shape (n, side_in, side_in)."""
@@ -61,3 +91,40 @@ class LensLikelihood:
             A scalar.
         """
         return self.linear.log_likelihood(self.cutout.fitted(self.source_images(instance)))
+
+    def reconstruct(self, instance: LensInstance) -> Reconstruction:
+        """The most probable light of a lens model, for pictures.
+
+        Parameters
+        ----------
+        instance
+            Anything with `lens`, `shear` and `source`.
+
+        Returns
+        -------
+        Reconstruction
+            Images of the fitted bins, and the source.
+        """
+        cutout = self.cutout
+        columns = cutout.fitted(self.source_images(instance))
+        source, lens = self.linear.amplitudes(columns)
+        centre = np.asarray(instance.source.centre, dtype=float)
+        y, x = pixel_coordinates((SOURCE_SIDE, SOURCE_SIDE), SOURCE_WIDTH / SOURCE_SIDE)
+        y, x = y + centre[0], x + centre[1]
+        model = cutout.unmasked(source @ columns + lens @ self.lens_columns)
+        data = cutout.unmasked(cutout.data)
+        return Reconstruction(
+            data=data,
+            model=model,
+            residuals=(data - model) / cutout.noise_image,
+            lensed_source=cutout.unmasked(source @ columns),
+            source=np.tensordot(source, instance.source.basis(y, x), 1),
+            image_extent=_extent(cutout.bin_y, cutout.bin_x),
+            source_extent=_extent(y, x),
+        )
+
+
+def _extent(y: np.ndarray, x: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top edge of a grid of pixels, in arcseconds."""
+    half = 0.5 * abs(x[0, 1] - x[0, 0])
+    return x.min() - half, x.max() + half, y.min() - half, y.max() + half

@@ -65,9 +65,7 @@ class MarginalLinearModel:
         whitened = columns / self.noise
         shared = whitened @ self._nuisance
         curvature = (
-            whitened @ whitened.T
-            - shared @ shared.T
-            + jnp.eye(len(columns)) / self.amplitude**2
+            whitened @ whitened.T - shared @ shared.T + jnp.eye(len(columns)) / self.amplitude**2
         )
         factor = jnp.linalg.cholesky(curvature)
         return whitened, factor, cho_solve((factor, True), whitened @ self._cleaned)

@@ -35,7 +35,7 @@ def describe_constant(value: Any, _open: tuple[int, ...] = ()) -> Any:
         If an object has no attributes and no known content, so that two different ones could not be
         told apart.
     """
-    if value is None or isinstance(value, bool | str | int) and not isinstance(value, enum.Enum):
+    if isinstance(value, bool | str | int | None) and not isinstance(value, enum.Enum):
         return value
     if isinstance(value, float):
         # JSON has no infinities or NaN.

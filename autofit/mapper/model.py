@@ -27,10 +27,10 @@ class Model(AbstractPriorModel, wraps=(type,)):
     2. the entry of the class attribute `__default_priors__`, a mapping from argument names (or
        tuple elements, `centre_0`) to priors or numbers. Each model gets parameters of its own;
     3. a tuple default or annotation: its elements, each by rule 2 or unset;
-    4. a default that is not a real number, or an argument annotated `int` or `bool`: the constructor's
-       own default is used, and the argument is no part of the model unless it is set;
-    5. otherwise it is unset, and a fit is refused with `UnsetPriorError`. A number as default is the
-       usual way to say "a parameter", so it is never silently taken as a constant.
+    4. a default that is not a real number, or an argument annotated `int` or `bool`: the default
+       of the constructor is used, and the argument is no part of the model unless it is set;
+    5. otherwise it is unset, and a fit is refused with `UnsetPriorError`. A number as default is
+       the usual way to say "a parameter", so it is never silently taken as a constant.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ class Model(AbstractPriorModel, wraps=(type,)):
         super().__init__()
         self._cls = cls
         try:
+            if not hasattr(cls, "__qualname__"):
+                raise TypeError("it has no name")
             parameters = inspect.signature(cls).parameters.values()
         except (TypeError, ValueError) as error:
             raise ModelError(
@@ -96,11 +98,7 @@ class Model(AbstractPriorModel, wraps=(type,)):
         if length is not None and isinstance(configured, Unset):
             elements = [self._default_prior(f"{name}_{i}") for i in range(length)]
             self._items[name] = TuplePrior(name, elements)
-        elif not isinstance(configured, Unset):
-            self._items[name] = configured
-        elif default is inspect.Parameter.empty or (
-            isinstance(default, Real) and not isinstance(default, bool) and hint not in (int, bool)
-        ):
+        elif not (isinstance(configured, Unset) and _is_constructors_own(default, hint)):
             self._items[name] = configured
 
     def _default_prior(self, name: str) -> Any:
@@ -108,8 +106,12 @@ class Model(AbstractPriorModel, wraps=(type,)):
         return default.new() if isinstance(default, Prior) else default
 
     def _set(self, name: str, value: Any) -> None:
-        owner = self._tuple_with(name)
-        if owner is not None:
+        base, _, index = name.rpartition("_")
+        owner = self._items.get(base) if index.isdigit() and name not in self._arguments else None
+        if isinstance(owner, tuple):
+            # A tuple of constants, one element of which is now to be something else.
+            owner = self._items[base] = TuplePrior(base, owner)
+        if isinstance(owner, TuplePrior):
             owner._set(name, value)
         elif name in self._arguments or self._takes_any:
             if isinstance(value, tuple) and any(isinstance(v, Expression | Tree) for v in value):
@@ -122,22 +124,12 @@ class Model(AbstractPriorModel, wraps=(type,)):
                 "Correct the name, or add the argument to the constructor"
             )
 
-    def _tuple_with(self, element: str) -> TuplePrior | None:
-        """Return the tuple that `element`, for instance `centre_0`, belongs to, if there is one."""
-        name, _, index = element.rpartition("_")
-        if not index.isdigit() or element in self._items:
-            return None
-        value = self._items.get(name)
-        if isinstance(value, tuple):
-            # A tuple of constants one element of which is now asked for or becomes a parameter.
-            value = self._items[name] = TuplePrior(name, value)
-        return value if isinstance(value, TuplePrior) else None
-
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name not in self._items:
-            owner = self._tuple_with(name)
-            if owner is not None:
-                return getattr(owner, name)
+            base, _, index = name.rpartition("_")
+            owner = self._items.get(base) if index.isdigit() else None
+            if isinstance(owner, tuple | TuplePrior) and int(index) < len(owner):
+                return owner[int(index)]
             if name in self._arguments:
                 return self._arguments[name].default
         return super().__getattr__(name)
@@ -153,6 +145,12 @@ def _type_hints(cls: Callable[..., Any]) -> dict[str, Any]:
     except (NameError, TypeError):
         # Names imported for type checking only: the annotations then say nothing at run time.
         return {}
+
+
+def _is_constructors_own(default: Any, hint: Any) -> bool:
+    if default is inspect.Parameter.empty:
+        return False
+    return hint in (int, bool) or isinstance(default, bool) or not isinstance(default, Real)
 
 
 def _tuple_length(default: Any, hint: Any) -> int | None:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -12,13 +13,17 @@ import numpy as np
 from autofit.mapper.errors import PriorLimitError
 from autofit.mapper.expression import Expression
 
+#: Tells priors of this process from unpickled ones, whose ids were counted elsewhere.
+_ORIGIN = uuid.uuid4().hex
+
 
 class Prior(Expression, ABC):
     """The distribution of one free parameter before the data are seen.
 
     A prior *is* the parameter: the same object in two places of a model is one free parameter,
     and two priors are equal when they are the same parameter. `id` increases with creation, and
-    a model orders its parameters by it. A copy keeps the identity; `new` makes another parameter.
+    a model orders its parameters by it. A copy keeps the identity, also when it was pickled in
+    another process; `new` makes another parameter.
 
     Subclasses give the three maps `_value`, `_unit` and `_log_density`, which receive arrays of any
     shape and of either precision, already checked to lie in the support.
@@ -33,7 +38,11 @@ class Prior(Expression, ABC):
     upper_limit: float
 
     def __init__(self) -> None:
+        self._identify()
+
+    def _identify(self) -> None:
         self.id = next(Prior._ids)
+        self._origin = _ORIGIN
 
     @abstractmethod
     def _value(self, unit: Any, xp: Any) -> Any: ...
@@ -84,7 +93,7 @@ class Prior(Expression, ABC):
     def new(self) -> "Prior":
         """Return another parameter with the same distribution."""
         other = copy.copy(self)
-        other.id = next(Prior._ids)
+        other._identify()
         return other
 
     @property
@@ -121,7 +130,7 @@ class Prior(Expression, ABC):
         return result[()] if xp is np else result
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Prior) and self.id == other.id
+        return isinstance(other, Prior) and (self.id, self._origin) == (other.id, other._origin)
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -142,7 +142,7 @@ class AbstractPriorModel(Tree):
         """Return the same model with other priors, its constants, links and assertions kept.
 
         Every parameter of the returned model is a new one, in the order of this model's, so that
-        vectors of the two correspond. Where two parameters are given the same prior, they are linked.
+        vectors of the two correspond. Two parameters that are given the same prior are linked.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The structure of a model: named items that are priors, expressions, constants or further trees."""
+"""The structure of a model: named priors, expressions, constants and further trees."""
 
 import copy
 from collections.abc import Iterator, Mapping

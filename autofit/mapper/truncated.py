@@ -51,8 +51,8 @@ class TruncatedGaussianPrior(Prior):
         width = (self.upper_limit - self.lower_limit) / self.sigma
         if not (low < high and width > 0.0 and low < math.inf and high > -math.inf):
             raise PriorLimitError(
-                f"{name}: the limits {self.lower_limit} and {self.upper_limit} cannot be told apart "
-                f"in units of sigma = {self.sigma} around mean = {self.mean}. "
+                f"{name}: the limits {self.lower_limit} and {self.upper_limit} cannot be told "
+                f"apart in units of sigma = {self.sigma} around mean = {self.mean}. "
                 "Use a UniformPrior between them, or a larger sigma"
             )
         self._shape: _Shape
@@ -93,7 +93,7 @@ class _Body:
         self._sigma = sigma
         self._below = _probability(low), _probability(high)
         self._above = _probability(-low), _probability(-high)
-        # Mirrored when wholly above the mean: left-tail probabilities keep their relative precision.
+        # Mirrored when wholly above the mean: the left tail keeps its relative precision.
         self._mirror = -1.0 if low > 0.0 else 1.0
         start, end = (-high, -low) if low > 0.0 else (low, high)
         self._start = _probability(start)

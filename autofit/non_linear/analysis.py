@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autofit.mapper import AbstractPriorModel
 from autofit.non_linear.paths import AbstractPaths
 from autofit.non_linear.result import Result
 from autofit.non_linear.samples import Samples
@@ -33,7 +34,9 @@ class Visualizer:
         return not (during_analysis and paths.is_complete)
 
     @staticmethod
-    def visualize_before_fit(analysis: Analysis, paths: AbstractPaths, model: Any) -> None:
+    def visualize_before_fit(
+        analysis: Analysis, paths: AbstractPaths, model: AbstractPriorModel
+    ) -> None:
         """Draw what does not depend on a fit, for instance the data. Does nothing by default."""
 
     @staticmethod
@@ -98,7 +101,7 @@ class Analysis:
         """Whether the drawing hooks are worth calling; see `Visualizer.should_visualize`."""
         return self.Visualizer.should_visualize(paths, during_analysis)
 
-    def visualize_before_fit(self, paths: AbstractPaths, model: Any) -> None:
+    def visualize_before_fit(self, paths: AbstractPaths, model: AbstractPriorModel) -> None:
         """Draw what does not depend on a fit; see `Visualizer.visualize_before_fit`."""
         self.Visualizer.visualize_before_fit(self, paths, model)
 
@@ -123,7 +126,7 @@ class Analysis:
         """Save what follows from the result after the fit. Does nothing by default."""
 
     def make_result(
-        self, samples: Samples, model: Any, paths: AbstractPaths | None = None
+        self, samples: Samples, model: AbstractPriorModel, paths: AbstractPaths | None = None
     ) -> Result:
         """Build the result of a fit; name a subclass of `Result` in `Analysis.Result` to extend it.
 

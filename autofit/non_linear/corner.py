@@ -47,13 +47,12 @@ def corner(
             f"are too few to draw the density of {n_dim} parameters. Let the search run longer, or "
             "fix the parameter."
         )
-    chains = anesthetic.MCMCSamples(
-        data=values, weights=samples.weights[kept], columns=list(samples.names)
-    )
+    names = samples.model.parameter_names
+    chains = anesthetic.MCMCSamples(data=values, weights=samples.weights[kept], columns=names)
     # A figure of its own, not pyplot's: the user's backend and open figures are left alone.
     size = inches_per_panel * max(n_dim, 2)
     figure = figure_module.Figure(figsize=(size, size))
-    _, axes = anesthetic.make_2d_axes(list(samples.names), fig=figure, upper=False)
+    _, axes = anesthetic.make_2d_axes(names, fig=figure, upper=False)
     chains.plot_2d(axes)
     with replace_on_success(filename) as temporary:
         figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")

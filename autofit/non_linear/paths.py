@@ -19,16 +19,14 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autofit.mapper import AbstractPriorModel
 from autofit.non_linear.atomic_file import replace_on_success
 from autofit.non_linear.samples import Samples
-
-if TYPE_CHECKING:
-    from autofit.mapper.model import AbstractPriorModel
 
 OUTPUT_VARIABLE = "PYAUTOFIT_OUTPUT"
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from autofit.mapper import GaussianPrior
+from autofit.mapper import AbstractPriorModel, GaussianPrior
 from autofit.non_linear.result_text import result_table, result_text
 from autofit.non_linear.samples import Samples
 from autofit.non_linear.weighted_quantile import sigma_probabilities
 
 if TYPE_CHECKING:
-    from autofit.mapper.model import AbstractPriorModel
-
     from autofit.non_linear.analysis import Analysis
     from autofit.non_linear.paths import AbstractPaths
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autofit.mapper import AbstractPriorModel
 from autofit.non_linear.atomic_file import replace_on_success
 from autofit.non_linear.samples_summary import SamplesSummary
 from autofit.non_linear.samples_table import read_table, table_text
 from autofit.non_linear.weighted_quantile import sigma_probabilities, weighted_quantile
-
-if TYPE_CHECKING:
-    from autofit.mapper.model import AbstractPriorModel
 
 
 class Samples:
@@ -116,11 +114,6 @@ class Samples:
         return self.total_samples
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Path of each parameter, joined by dots."""
-        return tuple(".".join(path) for path in self.model.paths)
-
-    @property
     def parameter_lists(self) -> list[list[float]]:
         """Parameters of every sample: n_samples lists of n_dim numbers."""
         return self.parameters.tolist()
@@ -182,9 +175,9 @@ class Samples:
         Returns
         -------
         list of (lower, upper), or an instance
-            Instances hold the pair where the parameter's value would be.
+            Instances hold an array of the two bounds where the parameter's value would be.
         """
-        lower, upper = self._quantiles(sigma_probabilities(sigma)).tolist()
+        lower, upper = self._quantiles(sigma_probabilities(sigma))
         return self._pairs(lower, upper, as_instance)
 
     def values_at_lower_sigma(self, sigma: float, as_instance: bool = True) -> Any:
@@ -199,7 +192,7 @@ class Samples:
         """Distances from the median to the lower and upper bounds of `values_at_sigma`."""
         low, high = sigma_probabilities(sigma)
         lower, median, upper = self._quantiles((low, 0.5, high))
-        return self._pairs((median - lower).tolist(), (upper - median).tolist(), as_instance)
+        return self._pairs(median - lower, upper - median, as_instance)
 
     def draw_randomly_via_pdf(
         self, as_instance: bool = True, rng: np.random.Generator | None = None
@@ -219,7 +212,7 @@ class Samples:
     def summary(self) -> SamplesSummary:
         """The record of point estimates and intervals that goes to `samples_summary.json`."""
         return SamplesSummary(
-            parameter_names=self.names,
+            parameter_names=tuple(self.model.parameter_names),
             max_log_likelihood=tuple(self.max_log_likelihood(as_instance=False)),
             median_pdf=tuple(self.median_pdf(as_instance=False)),
             values_at_sigma_1=tuple(self.values_at_sigma(1.0, as_instance=False)),
@@ -279,11 +272,19 @@ class Samples:
 
     def _parameters(self, vector: NDArray[np.float64], as_instance: bool) -> Any:
         values = vector.tolist()
-        return self.model.instance_from_vector(values) if as_instance else values
+        return self._instance(values) if as_instance else values
 
-    def _pairs(self, first: list[float], second: list[float], as_instance: bool) -> Any:
-        pairs = list(zip(first, second, strict=True))
-        return self.model.instance_from_vector(pairs) if as_instance else pairs
+    def _pairs(
+        self, first: NDArray[np.float64], second: NDArray[np.float64], as_instance: bool
+    ) -> Any:
+        # Arrays in the instance, not tuples: a model may do arithmetic on its parameters.
+        if as_instance:
+            return self._instance(list(np.column_stack((first, second))))
+        return list(zip(first.tolist(), second.tolist(), strict=True))
+
+    def _instance(self, values: Sequence[Any]) -> Any:
+        # Medians and bounds of single parameters may break an assertion that every sample meets.
+        return self.model.instance_from_vector(values, ignore_assertions=True)
 
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:

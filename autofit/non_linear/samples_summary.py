@@ -9,7 +9,7 @@ class SamplesSummary(BaseModel):
     Attributes
     ----------
     parameter_names
-        Paths of the parameters joined by dots.
+        Names of the parameters, as in `samples.csv`.
     max_log_likelihood
         Parameters of the sample of highest log-likelihood.
     median_pdf

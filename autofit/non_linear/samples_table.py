@@ -1,7 +1,6 @@
 """PyAutoFit's `samples.csv`: one row per sample, at full precision, to text and back.
 
-Columns: the parameters, named by their paths joined by underscores, then log_likelihood, log_prior,
-log_posterior and weight.
+Columns: the parameters by name, then log_likelihood, log_prior, log_posterior and weight.
 """
 
 from __future__ import annotations
@@ -9,13 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from autofit.mapper.model import AbstractPriorModel
+from autofit.mapper import AbstractPriorModel
 
 _COLUMNS = ["log_likelihood", "log_prior", "log_posterior", "weight"]
 
@@ -78,4 +75,4 @@ def read_table(
 
 
 def _header(model: AbstractPriorModel) -> list[str]:
-    return ["_".join(path) for path in model.paths] + _COLUMNS
+    return [*model.parameter_names, *_COLUMNS]

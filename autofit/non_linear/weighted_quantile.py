@@ -47,7 +47,7 @@ def weighted_quantile(
     numpy.ndarray
         Shape (n_probabilities, n_dim).
     """
-    # Without this a point that the posterior excludes could be the quantile at p = 0.
+    # Not left to NumPy: the quantile at p = 0 has to be a point that the posterior allows.
     kept = weights > 0
     return np.quantile(
         values[kept],

@@ -18,7 +18,7 @@ class Line:
 
 @pytest.fixture
 def model():
-    """Two free parameters: `line.slope` and `line.offset`."""
+    """Two free parameters, `line_slope` and `line_offset`."""
     return Collection(
         line=Model(
             Line,

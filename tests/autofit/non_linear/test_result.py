@@ -1,5 +1,7 @@
 """Result: what it passes on, how it reads, what it loads, and the corner plot."""
 
+import os
+import subprocess
 import sys
 from io import StringIO
 
@@ -69,7 +71,7 @@ def test_the_text_states_evidence_and_every_parameter_aligned(result):
         start = header.index(title)
         assert slope[start - 1] == offset[start - 1] == " "
         assert slope[start] != " " and offset[start] != " "
-    assert slope.split()[0] == "line.slope"
+    assert slope.split()[0] == "line_slope"
     assert float(slope.split()[1]) == pytest.approx(1.0, abs=0.01)
     assert float(offset.split()[1]) == pytest.approx(-2.0, abs=0.01)
     assert str(result) == result.info
@@ -83,7 +85,7 @@ def test_the_text_says_when_the_evidence_is_unknown(model):
 def test_the_table_is_for_the_terminal(result):
     console = Console(file=StringIO(), width=120)
     console.print(result.table())
-    assert "line.offset" in console.file.getvalue()
+    assert "line_offset" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,14 @@ def test_a_corner_plot_without_its_libraries_names_the_extra(
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=rf"{missing.split('.')[0]}.*autofit-nss\[demo\]"):
         corner(samples, tmp_path / "corner.png")
+
+
+def test_the_package_does_not_import_the_libraries_of_its_extras():
+    program = "import sys, autofit.non_linear; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, env=environment, timeout=60, capture_output=True, check=True)
+    assert not {"anesthetic", "matplotlib", "astropy"} & set(ran.stdout.decode().split())
 
 
 def _samples(model, parameters, weights):

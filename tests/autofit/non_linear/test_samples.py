@@ -58,6 +58,11 @@ def test_an_integer_weight_is_that_many_copies(points, probability):
     assert result[0, 0] == copies[int(np.ceil(position)) - 1]
 
 
+def test_the_extreme_quantiles_are_samples_with_weight():
+    values, weights = np.array([[-9.0], [1.0], [2.0], [9.0]]), np.array([0.0, 0.3, 0.7, 0.0])
+    assert weighted_quantile(values, weights, [0.0, 1.0]).tolist() == [[1.0], [2.0]]
+
+
 def test_medians_and_intervals_are_the_gaussian_s(samples):
     assert samples.median_pdf(as_instance=False) == pytest.approx(MEANS, abs=0.01)
     for sigma, tolerance in ((1.0, 0.01), (2.0, 0.02), (3.0, 0.05)):
@@ -92,11 +97,24 @@ def test_instances_hold_the_same_numbers_as_lists(samples):
     line = samples.median_pdf().line
     assert [line.slope, line.offset] == samples.median_pdf(as_instance=False)
     line = samples.values_at_sigma(1.0).line
-    assert [line.slope, line.offset] == samples.values_at_sigma(1.0, as_instance=False)
+    pairs = [tuple(line.slope), tuple(line.offset)]
+    assert pairs == samples.values_at_sigma(1.0, as_instance=False)
     line = samples.errors_at_sigma(1.0).line
-    assert [line.slope, line.offset] == samples.errors_at_sigma(1.0, as_instance=False)
+    pairs = [tuple(line.slope), tuple(line.offset)]
+    assert pairs == samples.errors_at_sigma(1.0, as_instance=False)
     line = samples.values_at_upper_sigma(1.0).line
     assert [line.slope, line.offset] == samples.values_at_upper_sigma(1.0, as_instance=False)
+
+
+def test_instances_of_models_with_arithmetic_and_assertions():
+    slope = GaussianPrior(0.0, 1.0)
+    model = Model(Line, slope=slope, offset=2.0 * slope)
+    model.add_assertion(slope > 10.0)
+    values = np.array([[0.0], [1.0], [2.0]])
+    samples = Samples(model, values, [0.0, 1.0, 0.0], np.zeros(3), [0.25, 0.5, 0.25])
+    line = samples.values_at_sigma(1.0)
+    assert (tuple(line.slope), tuple(line.offset)) == ((0.0, 2.0), (0.0, 4.0))
+    assert samples.median_pdf() == Line(slope=1.0, offset=2.0)
 
 
 def test_random_draws_follow_the_weights():

@@ -1,0 +1,76 @@
+"""A model and an analysis as two pure functions on the unit cube, which is what samplers need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from autofit.mapper import AbstractPriorModel
+from autofit.non_linear.analysis import Analysis
+from autofit.non_linear.tracing import require_traceable
+
+
+class Fitness:
+    """Log prior and log likelihood of a point of the unit cube, traceable by JAX.
+
+    Sampling in the unit cube makes every prior flat, so parameters with priors over many decades
+    mix as well as any other, and no evaluation is spent on slices of the prior's density.
+
+    Parameters
+    ----------
+    model
+        The model to fit; it needs at least one free parameter.
+    analysis
+        Its log-likelihood function is traced here once, abstractly: nothing is computed.
+
+    Raises
+    ------
+    NotTraceableError
+        If the log-likelihood function cannot be traced or does not return one real number.
+    """
+
+    def __init__(self, model: AbstractPriorModel, analysis: Analysis) -> None:
+        self.model = model
+        self.analysis = analysis
+        self.n_dim = model.prior_count
+        cube_point = jax.ShapeDtypeStruct((self.n_dim,), jnp.zeros(()).dtype)
+        require_traceable(self._likelihood_of_instance, cube_point, analysis)
+
+    def log_prior(self, unit_vector: jax.Array) -> jax.Array:
+        """0 inside the unit cube, minus infinity outside; shape ``()``."""
+        inside = jnp.all((unit_vector >= 0.0) & (unit_vector <= 1.0))
+        return jnp.where(inside, 0.0, -jnp.inf).astype(unit_vector.dtype)
+
+    def log_likelihood(self, unit_vector: jax.Array) -> jax.Array:
+        """Log likelihood of one point, shape ``()``.
+
+        NaN, and a point that breaks an assertion of the model, count as minus infinity: such a
+        point has no likelihood and is never accepted. Points outside the cube are moved onto
+        its face first, so that the likelihood only ever sees parameters that its priors allow.
+        """
+        vector = self.physical(jnp.clip(unit_vector, 0.0, 1.0))
+        value = self.analysis.log_likelihood_function(
+            self.model.instance_from_vector(vector, xp=jnp)
+        )
+        value = jnp.asarray(value).reshape(())
+        allowed = self.model.assertions_hold(vector, xp=jnp) & ~jnp.isnan(value)
+        return jnp.where(allowed, value, -jnp.inf)
+
+    def physical(self, unit_vector: jax.Array) -> jax.Array:
+        """The physical parameters of one point, shape ``(n_dim,)``."""
+        return self.model.vector_from_unit_vector(unit_vector, xp=jnp)
+
+    def describe(self, unit_vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Physical parameters ``(n, n_dim)`` and log prior densities ``(n,)`` of many points."""
+
+        def one(unit_vector):
+            vector = self.physical(unit_vector)
+            return vector, sum(self.model.log_prior_list_from_vector(vector, xp=jnp))
+
+        return jax.vmap(one)(unit_vectors)
+
+    def _likelihood_of_instance(self, unit_vector: jax.Array) -> Any:
+        instance = self.model.instance_from_vector(self.physical(unit_vector), xp=jnp)
+        return self.analysis.log_likelihood_function(instance)

@@ -1,0 +1,84 @@
+"""The evidence, its error and the posterior weights of a finished run, on the host in float64.
+
+The same estimate as `blackjax.ns.utils.log_weights`, whose eager JAX operations take many seconds
+on long runs and cannot be jitted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHRINKAGES = 100  # simulated histories of the prior volume behind the error
+Floats = NDArray[np.float64]
+
+
+class Evidence(NamedTuple):
+    """Log evidence, its standard deviation, and normalised weights of shape ``(n_samples,)``."""
+
+    log_evidence: float
+    log_evidence_error: float
+    weights: Floats
+
+
+def evidence(log_likelihood: Floats, birth: Floats, seed: int = 0) -> Evidence:
+    """Integrate dead and live points together.
+
+    Parameters
+    ----------
+    log_likelihood
+        Of all points, shape ``(n_samples,)``, in any order.
+    birth
+        The contour that each point was drawn above; NaN for those drawn from the prior.
+    seed
+        Of the simulated shrinkages.
+
+    Notes
+    -----
+    The shrinkage of the prior volume at each death is simulated many times (Skilling 2006,
+    Bayesian Analysis 1, 833), with as many live points as that death really had (Fowlie, Handley &
+    Su 2021, MNRAS 503, 1199). Mean and standard deviation over the simulations are the log
+    evidence and its error.
+    """
+    order = np.argsort(log_likelihood, kind="stable")
+    log_l = np.asarray(log_likelihood, np.float64)[order]
+    n_live = live_points_at_death(log_l, np.asarray(birth, np.float64))
+    uniform = np.random.default_rng(seed).random((len(log_l), _SHRINKAGES))
+    log_volume = np.cumsum(np.log1p(-uniform) / n_live[:, None], axis=0)
+    before = np.vstack([np.zeros((1, _SHRINKAGES)), log_volume[:-1]])
+    after = np.vstack([log_volume[1:], np.full((1, _SHRINKAGES), -np.inf)])
+    log_shell = before + np.log(-np.expm1(after - before)) - np.log(2.0)
+    log_weight = log_shell + log_l[:, None]
+    log_z = _log_sum_exp(log_weight)
+    mean = log_weight.mean(axis=1)
+    weights = np.empty_like(mean)
+    weights[order] = np.exp(mean - _log_sum_exp(mean))
+    return Evidence(float(log_z.mean()), float(log_z.std()), weights / weights.sum())
+
+
+def live_points_at_death(log_likelihood: Floats, birth: Floats) -> NDArray[np.int64]:
+    """How many points were alive when each one died.
+
+    Parameters
+    ----------
+    log_likelihood
+        Sorted, shape ``(n_samples,)``.
+    birth
+        Birth contours in any order; NaN is the prior.
+
+    Returns
+    -------
+    At the ``j``-th death: the points born strictly below its contour, less the ``j`` dead.
+    """
+    from_prior = np.isnan(birth)
+    born = np.sort(birth[~from_prior])
+    alive = from_prior.sum() + np.searchsorted(born, log_likelihood, side="left")
+    return np.maximum(alive - np.arange(len(log_likelihood)), 1)
+
+
+def _log_sum_exp(x: Floats) -> Floats:
+    """Over the first axis."""
+    top = x.max(axis=0)
+    return top + np.log(np.exp(x - top).sum(axis=0))

@@ -1,0 +1,138 @@
+"""What a run leaves in its folder: saved states and pictures on the way, the result at the end."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from autofit.non_linear.fitness import Fitness
+from autofit.non_linear.paths import AbstractPaths
+from autofit.non_linear.result import Result
+from autofit.non_linear.search.nest.nss import _checkpoint
+from autofit.non_linear.search.nest.nss._run import Run
+from autofit.non_linear.search.nest.nss.samples import samples_of
+
+if TYPE_CHECKING:
+    from autofit.non_linear.search.nest.nss.search import NSS
+
+logger = logging.getLogger("autofit")
+
+
+class RunOutput:
+    """Writes what a run of `search` has to show; with null paths, nothing.
+
+    Parameters
+    ----------
+    search
+        Its intervals say when.
+    fitness
+        The model and the analysis.
+    paths
+        The folder.
+    info
+        The user's own, kept with the samples.
+    """
+
+    def __init__(
+        self, search: NSS, fitness: Fitness, paths: AbstractPaths, info: dict[str, Any]
+    ) -> None:
+        self._search, self._fitness, self._paths, self._info = search, fitness, paths, info
+        self._describe = jax.jit(fitness.describe)
+        self._fingerprint: dict[str, Any] = {}
+        self._done = dict.fromkeys(("checkpoint", "quick", "full"), 0)
+
+    @property
+    def _state_file(self) -> Path | None:
+        folder = self._paths.files_path
+        return None if folder is None else folder / "unfinished_run.npz"
+
+    def resumed(self, run: Run) -> Run:
+        """The unfinished run of the folder when there is one, else `run` as it is.
+
+        The log likelihoods of the fresh live points are the fingerprint: they tell another
+        dataset or another likelihood from the one that was interrupted.
+        """
+        live = np.asarray(run.state.particles.loglikelihood, np.float64)
+        self._fingerprint = {
+            **self._search.describe(),
+            "log_likelihoods": [float(f"{value:.6e}") for value in live[:8]],
+        }
+        if self._state_file is None or not self._state_file.exists():
+            return run
+        run = _checkpoint.load(self._state_file, run, self._fingerprint)
+        self._done = dict.fromkeys(self._done, run.iterations)
+        logger.info("going on after iteration %d", run.iterations)
+        return run
+
+    def update(self, run: Run) -> None:
+        """After a device call: save, draw and write what is due."""
+        search, paths = self._search, self._paths
+        if self._is_due("checkpoint", search.options.checkpoint_interval, run):
+            self._save_state(run)
+        if self._is_due("full", search.iterations_per_full_update, run):
+            result = self._result(run)
+            result.save()
+            self._visualize(result.instance, during_analysis=True)
+        elif self._is_due("quick", search.iterations_per_quick_update, run) and paths.output_path:
+            self._visualize(self._best_instance(run), during_analysis=True)
+
+    def finish(self, run: Run) -> Result:
+        """Write the result; a converged fit is marked complete, another one can go on."""
+        result = self._result(run)
+        result.save()
+        self._paths.save_text("search.summary", _summary(run))
+        self._fitness.analysis.save_results(self._paths, result)
+        if run.ended == "converged":
+            self._visualize(result.instance, during_analysis=False)
+            self._paths.mark_complete()
+            if self._state_file is not None:
+                self._state_file.unlink(missing_ok=True)
+        else:
+            self._save_state(run)
+        return result
+
+    def _is_due(self, what: str, interval: int | None, run: Run) -> bool:
+        if interval is None or run.iterations < self._done[what] + interval:
+            return False
+        self._done[what] = run.iterations
+        return True
+
+    def _save_state(self, run: Run) -> None:
+        if self._state_file is not None:
+            _checkpoint.save(self._state_file, run, self._fingerprint)
+
+    def _result(self, run: Run) -> Result:
+        samples = samples_of(run, self._describe, self._fitness.model, self._info)
+        return self._fitness.analysis.make_result(samples, self._fitness.model, self._paths)
+
+    def _best_instance(self, run: Run) -> Any:
+        best = int(np.argmax(np.asarray(run.state.particles.loglikelihood)))
+        vectors, _ = self._describe(run.state.particles.position)
+        return self._fitness.model.instance_from_vector(np.asarray(vectors)[best])
+
+    def _visualize(self, instance: Any, during_analysis: bool) -> None:
+        analysis = self._fitness.analysis
+        if analysis.should_visualize(self._paths, during_analysis):
+            analysis.visualize(self._paths, instance, during_analysis)
+
+
+def _summary(run: Run) -> str:
+    useful, total = run.useful_evaluations, run.total_evaluations
+    return "\n".join(
+        f"{label:<32}{value}"
+        for label, value in (
+            ("Ended", run.ended),
+            ("Iterations", f"{run.iterations:,}"),
+            ("Dead points", f"{run.n_dead:,}"),
+            ("Useful likelihood evaluations", f"{useful:,}"),
+            ("Total likelihood evaluations", f"{total:,}"),
+            ("Useful share", f"{useful / max(total, 1):.3f}"),
+            ("Sampling time", f"{run.seconds:.1f} s"),
+            ("Time per total evaluation", f"{1e3 * run.seconds / max(total, 1):.4f} ms"),
+            ("", ""),
+        )
+    )

@@ -1,0 +1,274 @@
+"""`af.NSS`: nested slice sampling that fits its batches to the memory there is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from autofit.mapper import AbstractPriorModel, identifier_for
+from autofit.non_linear.analysis import Analysis
+from autofit.non_linear.errors import EvidenceError
+from autofit.non_linear.fitness import Fitness
+from autofit.non_linear.paths import AbstractPaths, paths_for
+from autofit.non_linear.result import Result
+from autofit.non_linear.search.nest.nss._block import block_program
+from autofit.non_linear.search.nest.nss._chunked_nss import build_chunked_nss_algorithm
+from autofit.non_linear.search.nest.nss._chunked_update import count_evaluations
+from autofit.non_linear.search.nest.nss._memory import Plan, plan_nss, read_budget
+from autofit.non_linear.search.nest.nss._options import Options
+from autofit.non_linear.search.nest.nss._output import RunOutput
+from autofit.non_linear.search.nest.nss._progress import progress_for
+from autofit.non_linear.search.nest.nss._run import Run, sample
+
+logger = logging.getLogger("autofit")
+
+
+class NSS:
+    """Nested slice sampling (blackjax's), with init and step cut into chunks that fit the memory.
+
+    Parameters
+    ----------
+    name, path_prefix, unique_tag
+        Where the output goes, ``output/<path_prefix>/<unique_tag>/<name>/<identifier>/``; without
+        name and prefix nothing is written.
+    n_live
+        Live points.
+    num_mcmc_steps
+        Slice moves per replaced point. The default is PyAutoFit's; an unbiased evidence needs at
+        least ``max(5, 2 * n_dim)``, and fewer are warned about.
+    num_delete
+        Live points replaced per iteration, below `n_live`.
+    chunk_size
+        Points evaluated at once: ``"auto"`` plans it from the memory that is free, an int is
+        taken as it is, ``None`` makes no chunks.
+    memory_limit
+        Most memory the fit may use, as bytes, a text like ``"8 GiB"``, or a fraction of what is
+        free; all that is free when not given.
+    termination
+        The run ends when ``log Z_live - log Z`` is below it.
+    max_iterations
+        The run ends there at the latest, with the samples so far.
+    checkpoint_interval
+        Iterations after which the state of the run is saved, for a named fit.
+    iterations_per_quick_update
+        Iterations after which `Analysis.visualize` is called.
+    iterations_per_full_update
+        Iterations after which samples and results so far are written, too.
+    seed
+        The same seed gives the same chains.
+    silence
+        Print nothing; `search.log` is written all the same.
+    number_of_cores, session
+        Accepted so that scripts written for PyAutoFit run unchanged; the device is used as a whole
+        and results go to the folder alone.
+
+    Raises
+    ------
+    OptionError
+        For an option, or a combination, that cannot work.
+
+    References
+    ----------
+    Yallup, Kroupa & Handley 2026, arXiv:2601.23252.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        path_prefix: str | os.PathLike[str] | None = None,
+        unique_tag: str | None = None,
+        n_live: int = 200,
+        num_mcmc_steps: int = 5,
+        num_delete: int = 50,
+        chunk_size: int | str | None = None,
+        termination: float = -3.0,
+        checkpoint_interval: int = 100,
+        iterations_per_quick_update: int | None = None,
+        iterations_per_full_update: int | None = None,
+        number_of_cores: int = 1,
+        seed: int = 42,
+        silence: bool = False,
+        session: Any = None,
+        *,
+        memory_limit: int | float | str | None = None,
+        max_iterations: int | None = None,
+    ) -> None:
+        self.name, self.path_prefix, self.unique_tag = name, path_prefix, unique_tag
+        self.memory_limit = memory_limit
+        self.iterations_per_quick_update = iterations_per_quick_update
+        self.iterations_per_full_update = iterations_per_full_update
+        self.silence = silence
+        self.options = Options(
+            n_live=n_live,
+            num_mcmc_steps=num_mcmc_steps,
+            num_delete=num_delete,
+            termination=termination,
+            seed=seed,
+            max_iterations=max_iterations,
+            chunk_size=chunk_size,
+            checkpoint_interval=checkpoint_interval,
+        )
+        read_budget(limit=memory_limit)  # a limit that makes no sense is refused here and now
+
+    def fit(
+        self, model: AbstractPriorModel, analysis: Analysis, info: dict[str, Any] | None = None
+    ) -> Result:
+        """Sample the posterior of `model` given the data of `analysis`.
+
+        A finished fit of the same model, options and folder is loaded; an unfinished one goes on
+        where it was interrupted.
+
+        Parameters
+        ----------
+        model
+            The model, with priors.
+        analysis
+            Its `log_likelihood_function` is traced by JAX.
+        info
+            Anything JSON-able to keep with the samples.
+
+        Returns
+        -------
+        The result; after Ctrl-C or at `max_iterations`, the one of the samples so far.
+
+        Raises
+        ------
+        OptionError, NotTraceableError
+            Before anything is compiled.
+        InfeasibleError
+            When not even one likelihood call fits the memory; before anything is allocated.
+        EvidenceError
+            When the likelihood gives values from which no evidence can be computed.
+        CheckpointError
+            When the folder holds an unfinished run of something else.
+        """
+        self.options.check_for(model.prior_count)
+        paths = self._paths(model)
+        if paths.is_complete:
+            self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
+            return Result.load(paths, model, analysis)
+        fitness = Fitness(model, analysis)
+        handler = paths.log_handler()
+        logger.addHandler(handler)
+        try:
+            return self._fit(fitness, paths, info or {})
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
+
+    def _fit(self, fitness: Fitness, paths: AbstractPaths, info: dict[str, Any]) -> Result:
+        model, analysis = fitness.model, fitness.analysis
+        paths.save_model(model)
+        paths.save_json("search", self.describe())
+        analysis.save_attributes(paths)
+        if analysis.should_visualize(paths):
+            analysis.visualize_before_fit(paths, model)
+
+        plan = self._plan(fitness)
+        paths.save_json("memory_plan", plan.model_dump(mode="json"))
+        self._say(plan.report())
+        output = RunOutput(self, fitness, paths, info)
+        run = output.resumed(self._start(fitness, plan))
+        with progress_for(self._console, logger, self.options.termination) as progress:
+            sample(
+                run,
+                plan.executable("step"),
+                self.options.max_iterations,
+                after_call=lambda run: (progress(run), output.update(run)),
+            )
+        result = output.finish(run)
+        self._say(f"{_ENDINGS[run.ended]} {_counts(run)}")
+        return result
+
+    def _plan(self, fitness: Fitness) -> Plan:
+        """Plan the memory and compile init and step: the very programs that will run."""
+        options = self.options
+
+        def step_program(algorithm, chunk_size):
+            count = partial(count_evaluations, chunk_size=chunk_size)
+            return block_program(algorithm, count, options.termination)
+
+        return plan_nss(
+            build_chunked_nss_algorithm,
+            loglikelihood_fn=fitness.log_likelihood,
+            logprior_fn=fitness.log_prior,
+            n_dim=fitness.n_dim,
+            n_live=options.n_live,
+            num_delete=options.num_delete,
+            num_inner_steps=options.num_mcmc_steps,
+            budget=read_budget(limit=self.memory_limit),
+            chunk_size=options.chunk_size,
+            step_program=step_program,
+            step_arguments=(jax.ShapeDtypeStruct((), jnp.int32),),
+        )
+
+    def _start(self, fitness: Fitness, plan: Plan) -> Run:
+        """Draw the live points from the prior and evaluate them."""
+
+        @jax.jit
+        def draw(seed):
+            draw_key, init_key, run_key = jax.random.split(jax.random.key(seed), 3)
+            shape = (self.options.n_live, fitness.n_dim)
+            return jax.random.uniform(draw_key, shape), init_key, run_key
+
+        positions, init_key, run_key = draw(self.options.seed)
+        state = plan.executable("init")(positions, init_key)
+        live = np.asarray(state.particles.loglikelihood)
+        without = int(np.isneginf(live).sum())
+        if without == len(live):
+            raise EvidenceError(
+                f"none of the {len(live)} points drawn from the prior has a likelihood: the "
+                "log-likelihood function gave NaN or -inf, or an assertion failed, at every one. "
+                "Evaluate it at model.instance_from_prior_medians() to see which."
+            )
+        if without:
+            logger.warning(
+                "%d of %d points drawn from the prior have no likelihood (NaN, -inf, or an "
+                "assertion that fails); they count as zero likelihood",
+                without,
+                len(live),
+            )
+        return Run(rng_key=run_key, state=state)
+
+    def _paths(self, model: AbstractPriorModel) -> AbstractPaths:
+        identifier = identifier_for(model.to_dict(), self.describe(), self.unique_tag)
+        return paths_for(self.name, self.path_prefix, self.unique_tag, identifier)
+
+    def describe(self) -> dict[str, Any]:
+        """What determines the chains; how they are cut into chunks does not."""
+        description = asdict(self.options)
+        for name in ("chunk_size", "checkpoint_interval", "max_iterations"):
+            del description[name]
+        return {"class": "NSS", **description}
+
+    @property
+    def _console(self) -> Console:
+        return Console(quiet=self.silence)
+
+    def _say(self, what: Any) -> None:
+        """Print for the user, and keep it in `search.log`."""
+        self._console.print(what, highlight=False)
+        logger.info("%s", what)
+
+
+_ENDINGS = {
+    "converged": "Converged:",
+    "max_iterations": "Stopped at max_iterations, before convergence:",
+    "interrupted": "Interrupted, before convergence:",
+}
+
+
+def _counts(run: Run) -> str:
+    return (
+        f"{run.iterations:,} iterations, {run.total_evaluations:,} likelihood evaluations "
+        f"({run.useful_evaluations / max(run.total_evaluations, 1):.0%} useful), "
+        f"{run.seconds:.1f} s of sampling."
+    )

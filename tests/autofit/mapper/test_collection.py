@@ -1,0 +1,70 @@
+"""Collections: names, positions, and what is wrapped."""
+
+import pytest
+from composed_classes import Line
+
+from autofit.mapper import Collection, Model, UniformPrior
+
+
+def _line():
+    return Model(Line, slope=UniformPrior(), offset=UniformPrior())
+
+
+def test_items_by_name_position_and_loop():
+    model = Collection(a=_line(), b=_line())
+    assert model["a"] is model[0] is model.a
+    assert model[-1] is model.b
+    assert [name for name, _ in model.items()] == ["a", "b"]
+    assert list(model) == [model.a, model.b]
+    assert len(model) == 2
+    assert "a" in model
+    assert model.b in model
+    with pytest.raises(AttributeError, match="it has a, b"):
+        _ = model.c
+
+
+def test_rows_are_numbered():
+    for model in (
+        Collection([_line(), _line()]),
+        Collection(_line(), _line()),
+        Collection(_line() for _ in range(2)),
+    ):
+        assert model.paths[0] == ("0", "slope")
+        assert model.paths[-1] == ("1", "offset")
+        model.append(_line())
+        assert model[2] is model["2"]
+        assert model.prior_count == 6
+
+
+def test_what_is_wrapped():
+    prior = UniformPrior()
+    line = Line(1.0, 2.0)
+    model = Collection(
+        {"kind": Line, "row": [prior, 3.0], "named": {"x": prior}, "object": line, "free": prior}
+    )
+    model.kind.slope = model.kind.offset = 0.5
+    assert model.prior_count == 1
+    instance = model.instance_from_vector([7.0])
+    assert isinstance(instance.kind, Line)
+    assert list(instance.row) == [7.0, 3.0]
+    assert instance.named.x == instance.free == 7.0
+    assert instance.object is line
+
+
+def test_an_instance_is_reached_in_every_way():
+    instance = Collection(a=_line(), b=_line()).instance_from_vector([1.0, 2.0, 3.0, 4.0])
+    assert instance.b is instance["b"] is instance[1]
+    assert sum(line(10.0) for line in instance) == 10.0 + 2.0 + 30.0 + 4.0
+    assert len(instance) == 2
+    assert dict(instance.items()) == {"a": instance.a, "b": instance.b}
+
+
+def test_items_are_replaced():
+    model = Collection(a=_line())
+    model["a"] = 1.0
+    model[0] = 2.0
+    model.b = Line
+    assert model.a == 2.0
+    assert isinstance(model.b, Model)
+    assert len(model) == 2
+    assert Collection(model).a == 2.0
