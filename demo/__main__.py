@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 import autofit as af
+from autofit.non_linear.paths import OUTPUT_VARIABLE
 from demo.analysis import LensAnalysis, lens_model
 from demo.cutout import Cutout
 from demo.imaging import Imaging
@@ -73,6 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
         What follows the command's name; that of this process by default.
     """
     options = parse_arguments(arguments)
+    if options.output is not None:
+        os.environ[OUTPUT_VARIABLE] = str(options.output)
     console = Console()
     if options.data is None:
         imaging = simulate(seed=options.seed)
@@ -85,9 +89,11 @@ def main(arguments: list[str] | None = None) -> None:
         f"fitting {len(cutout.data)} bins of {options.bin * imaging.pixel_scale:.2f} arcsec "
         f"between {options.inner} and {options.outer} arcsec"
     )
+    source = f"simulated_{options.seed}" if options.data is None else options.data.resolve().name
     search = af.NSS(
         name="demo",
-        unique_tag="simulated" if options.data is None else options.data.resolve().name,
+        # A finished fit is loaded, not run again: all that chooses the data has to be in its place.
+        unique_tag=f"{source}_{options.inner:g}_{options.outer:g}_{options.bin}",
         n_live=options.n_live,
         num_delete=max(1, options.n_live // 3),
         num_mcmc_steps=options.steps,

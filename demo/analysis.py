@@ -7,8 +7,8 @@ from typing import Any
 from jax import Array
 
 import autofit as af
-from demo.likelihood import LensInstance, LensLikelihood, Reconstruction
 from demo.light import GaussianSource
+from demo.likelihood import LensInstance, LensLikelihood, Reconstruction
 from demo.mass import ExternalShear, Isothermal
 from demo.pictures import draw_corner, draw_reconstruction
 

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 
 from demo.mass import to_ellipse_frame
 
-SOURCE_SIGMAS = np.geomspace(0.02, 0.2, 6)
+SOURCE_SIGMAS = np.geomspace(0.02, 0.2, 5)
 LENS_SIGMAS = np.geomspace(0.25, 4.0, 8)
 LENS_ORDERS = range(5)
 
@@ -128,7 +128,7 @@ class GaussianSource:
             Shape (len(SOURCE_SIGMAS), *shape).
         """
         minor, major, q, _, _ = to_ellipse_frame(y, x, self.centre, self.ell_comps)
-        # Without the barrier XLA traces the rays anew for every Gaussian, six times the work.
+        # Without the barrier XLA traces the rays anew for every Gaussian, which multiplies the work.
         square = lax.optimization_barrier(q * major**2 + minor**2 / q)
         return jnp.exp(jnp.multiply.outer(-0.5 / SOURCE_SIGMAS**2, square))
 

@@ -1,11 +1,10 @@
-"""The likelihood of a lens model: trace rays back, blur the source's images, solve for the light."""
+"""The likelihood of a lens model: trace rays back, blur the images, solve for the light."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 

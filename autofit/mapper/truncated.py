@@ -11,7 +11,7 @@ from autofit.mapper.prior import Prior, checked_limits, checked_number, checked_
 
 #: Standard deviations from the mean beyond which an interval is treated as a tail.
 _TAIL_STARTS = 10.0
-_TAIL_ITERATIONS = 10
+_NEWTON_STEPS = 4
 
 
 class TruncatedGaussianPrior(Prior):
@@ -144,17 +144,14 @@ class _Tail:
     def value(self, unit: Any, xp: Any) -> Any:
         share = unit if self._direction > 0.0 else 1.0 - unit
         depth = -xp.log1p(-share * self._share)
-        distance = self._root(depth, xp)
-        # Each pass gains two digits or more: the ratio changes slowly, by 1 / start per unit.
-        for _ in range(_TAIL_ITERATIONS):
-            gain = log_mills_ratio(self._start + distance, xp) - self._log_mills
-            distance = self._root(xp.maximum(depth + gain, 0.0), xp)
+        # The root without the term in R is right to 1 %; each Newton step then doubles the digits,
+        # for the slope of w is the hazard 1 / R, which changes by less than 1 per unit of d.
+        distance = 2.0 * depth / (self._start + xp.sqrt(self._start * self._start + 2.0 * depth))
+        for _ in range(_NEWTON_STEPS):
+            mills = xp.exp(log_mills_ratio(self._start + distance, xp))
+            distance = xp.maximum(distance - (self._depth(distance, xp) - depth) * mills, 0.0)
         distance = xp.where(xp.isinf(depth), math.inf, distance)
         return self._limit + self._direction * self._sigma * distance
-
-    def _root(self, depth: Any, xp: Any) -> Any:
-        """Solve start d + d^2 / 2 = depth for d without cancellation."""
-        return 2.0 * depth / (self._start + xp.sqrt(self._start * self._start + 2.0 * depth))
 
     def unit(self, value: Any, xp: Any) -> Any:
         distance = self._direction * (value - self._limit) / self._sigma

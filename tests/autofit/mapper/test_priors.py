@@ -51,7 +51,9 @@ SINGLE = [prior for prior, _ in CASES if prior.lower_limit < 1e5]
 
 
 def _quantile(reference, unit):
-    """Invert the smaller of the two probabilities: SciPy's `ppf` loses digits close to 1."""
+    """SciPy's `ppf` loses digits near 1 where the support has no upper end, its `isf` elsewhere."""
+    if math.isfinite(reference.support()[1]):
+        return reference.ppf(unit)
     return np.where(unit < 0.5, reference.ppf(unit), reference.isf(1.0 - unit))
 
 

@@ -29,6 +29,7 @@ from autofit.non_linear.search.nest.nss._progress import progress_for
 from autofit.non_linear.search.nest.nss._run import Run, sample
 
 logger = logging.getLogger("autofit")
+logger.setLevel(logging.INFO)  # so that search.log has the progress of every run
 
 
 class NSS:
@@ -186,6 +187,11 @@ class NSS:
             )
         result = output.finish(run)
         self._say(f"{_ENDINGS[run.ended]} {_counts(run)}")
+        if run.ended != "converged" and paths.output_path is not None:
+            self._say(
+                f"The samples so far are in {paths.output_path}. Run the same script again to go "
+                "on from here."
+            )
         return result
 
     def _plan(self, fitness: Fitness) -> Plan:

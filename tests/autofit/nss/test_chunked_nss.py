@@ -1,0 +1,157 @@
+"""The chunked algorithm makes the chains of `blackjax.nss`, bit for bit."""
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
+from autofit.non_linear.search.nest.nss._chunked_update import count_evaluations
+
+N_DIM, N_LIVE, NUM_DELETE, NUM_INNER_STEPS = 5, 20, 10, 10
+
+
+def log_prior(x):
+    return jnp.where(jnp.all(jnp.abs(x) < 10.0), 0.0, -jnp.inf).astype(x.dtype)
+
+
+def log_likelihood(x):
+    """A 5-D Gaussian, element by element."""
+    return -0.5 * jnp.sum((x / jnp.arange(1, N_DIM + 1, dtype=x.dtype)) ** 2)
+
+
+def reference():
+    return blackjax.nss(log_prior, log_likelihood, NUM_INNER_STEPS, NUM_DELETE)
+
+
+def chunked(chunk_size):
+    return build_chunked_nss_algorithm(
+        logprior_fn=log_prior,
+        loglikelihood_fn=log_likelihood,
+        num_inner_steps=NUM_INNER_STEPS,
+        num_delete=NUM_DELETE,
+        chunk_size=chunk_size,
+    )
+
+
+def run(algorithm, dtype):
+    """Init state, final state, dead points and slice infos of a whole run."""
+    positions = jax.random.uniform(jax.random.key(1), (N_LIVE, N_DIM), dtype, -10.0, 10.0)
+    start = state = jax.jit(algorithm.init)(positions, jax.random.key(3))
+    step = jax.jit(algorithm.step)
+    key, infos = jax.random.key(7), []
+    while not state.integrator.logZ_live - state.integrator.logZ < -3:
+        key, step_key = jax.random.split(key)
+        state, info = step(step_key, state)
+        infos.append(info)
+    return start, state, infos
+
+
+def assert_same_bits(left, right):
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(left), jax.tree.leaves(right), strict=True
+    ):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+@pytest.fixture(scope="module", params=[jnp.float32, jnp.float64], ids=["float32", "float64"])
+def upstream(request):
+    # blackjax keeps float32 only where JAX's default is float32
+    with jax.enable_x64(request.param == jnp.float64):
+        yield request.param, run(reference(), request.param)
+
+
+@pytest.mark.parametrize("chunk_size", [2, 3, 7, (3, 4), (None, 2), (7, None)])
+def test_same_bits_as_upstream(upstream, chunk_size):
+    dtype, expected = upstream
+    assert_same_bits(run(chunked(chunk_size), dtype), expected)
+
+
+@pytest.mark.parametrize("chunk_size", [None, N_LIVE, 1000])
+def test_without_chunks_it_is_upstream(upstream, chunk_size):
+    dtype, expected = upstream
+    assert_same_bits(run(chunked(chunk_size), dtype), expected)
+    positions = jax.ShapeDtypeStruct((N_LIVE, N_DIM), dtype)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+
+    def programs(algorithm):
+        state = jax.eval_shape(algorithm.init, positions, key)
+        init = jax.jit(algorithm.init).lower(positions, key)
+        return init.as_text(), jax.jit(algorithm.step).lower(key, state).as_text()
+
+    ours, theirs = programs(chunked(chunk_size)), programs(reference())
+    assert _nameless(ours[0]) == _nameless(theirs[0])
+    assert _nameless(ours[1]) == _nameless(theirs[1])
+
+
+def test_one_particle_at_a_time_is_the_same_chain_up_to_rounding(upstream):
+    dtype, (start, state, infos) = upstream
+    alone = run(chunked(1), dtype)
+    assert len(alone[2]) == len(infos)
+    tolerance = 1e-4 if dtype == jnp.float32 else 1e-12
+    np.testing.assert_allclose(alone[1].integrator.logZ, state.integrator.logZ, rtol=tolerance)
+
+
+def test_positions_may_be_pytrees():
+    def ll(position):
+        return log_likelihood(jnp.concatenate([position["a"], position["b"][None]]))
+
+    def lp(position):
+        return log_prior(position["a"]) + log_prior(position["b"])
+
+    flat = jax.random.uniform(jax.random.key(1), (N_LIVE, N_DIM), minval=-9.0, maxval=9.0)
+    positions = {"a": flat[:, :-1], "b": flat[:, -1]}
+
+    def evidence(chunk_size):
+        algorithm = build_chunked_nss_algorithm(
+            logprior_fn=lp,
+            loglikelihood_fn=ll,
+            num_inner_steps=4,
+            num_delete=NUM_DELETE,
+            chunk_size=chunk_size,
+        )
+        state = jax.jit(algorithm.init)(positions, jax.random.key(0))
+        state, _ = jax.jit(algorithm.step)(jax.random.key(2), state)
+        return state
+
+    assert_same_bits(evidence(3), evidence(None))
+
+
+def test_evaluations_are_counted_exactly():
+    """Against a likelihood that counts its own calls on the host, one by one."""
+    calls = []
+
+    def counted(x):
+        jax.debug.callback(lambda _: calls.append(1), x[0])
+        return log_likelihood(x)
+
+    def count(chunk_size):
+        algorithm = build_chunked_nss_algorithm(
+            logprior_fn=log_prior,
+            loglikelihood_fn=counted,
+            num_inner_steps=3,
+            num_delete=NUM_DELETE,
+            chunk_size=chunk_size,
+        )
+        positions = jax.random.uniform(jax.random.key(1), (N_LIVE, N_DIM), minval=-9.0, maxval=9.0)
+        state = jax.jit(algorithm.init)(positions, jax.random.key(0))
+        jax.effects_barrier()
+        calls.clear()
+        _, info = jax.jit(algorithm.step)(jax.random.key(2), state)
+        jax.block_until_ready(info)
+        jax.effects_barrier()
+        return count_evaluations(info.update_info, chunk_size), len(calls)
+
+    for chunk_size in (NUM_DELETE, 4, 2):
+        evaluations, called = count(chunk_size)
+        assert int(evaluations.total) == called
+        assert int(evaluations.useful) < called
+    evaluations, called = count(1)
+    assert int(evaluations.useful) == int(evaluations.total) == called
+
+
+def _nameless(text: str) -> str:
+    """StableHLO without the module's name, which is the Python function's."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("module @"))

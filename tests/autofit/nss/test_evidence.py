@@ -1,0 +1,73 @@
+"""The evidence of whole fits against analytic values, and the estimator against its peers."""
+
+import anesthetic
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from blackjax.ns.base import NSInfo, StateWithLogLikelihood
+from problems import CorrelatedGaussian, TwoModes, cube
+
+import autofit as af
+from autofit.non_linear.search.nest.nss._evidence import evidence, live_points_at_death
+
+
+@pytest.mark.parametrize("problem", [CorrelatedGaussian(), TwoModes()], ids=["gaussian", "modes"])
+def test_evidence_over_five_seeds(problem):
+    pulls = []
+    for seed in range(5):
+        search = af.NSS(
+            n_live=300, num_delete=60, num_mcmc_steps=15, seed=seed, chunk_size="auto", silence=True
+        )
+        samples = search.fit(cube(problem.n_dim, problem.half_width), problem).samples
+        pulls.append((samples.log_evidence - problem.log_evidence) / samples.log_evidence_error)
+    assert np.max(np.abs(pulls)) < 3.0, pulls
+
+
+@pytest.fixture
+def nested_run():
+    """Points of a perfect nested sampling run that deletes ten of its fifty live points at once."""
+    rng = np.random.default_rng(5)
+    live, births = np.sort(rng.random(50)), np.full(50, np.nan)
+    deaths, death_births = [], []
+    for _ in range(60):
+        contour = live[9]
+        deaths.append(live[:10])
+        death_births.append(births[:10])
+        order = np.argsort(new := np.append(live[10:], contour + (1 - contour) * rng.random(10)))
+        births = np.append(births[10:], np.full(10, contour))[order]
+        live = new[order]
+    volume_seen = np.concatenate([*deaths, live])
+    return 3.0 * np.log(volume_seen), 3.0 * np.log(np.concatenate([*death_births, births]))
+
+
+def test_live_points_agree_with_blackjax(nested_run):
+    log_l, birth = nested_run
+    order = np.argsort(log_l)
+    particles = StateWithLogLikelihood(
+        jnp.zeros(len(log_l)), jnp.zeros(len(log_l)), jnp.asarray(log_l), jnp.asarray(birth)
+    )
+    theirs = blackjax.ns.utils.compute_num_live(
+        NSInfo(jax.tree.map(lambda x: x[order], particles), None)
+    )
+    np.testing.assert_array_equal(live_points_at_death(log_l[order], birth), theirs)
+
+
+def test_evidence_agrees_with_anesthetic(nested_run):
+    log_l, birth = nested_run
+    ours = evidence(log_l, birth)
+    theirs = anesthetic.NestedSamples(
+        data=np.zeros((len(log_l), 1)), logL=log_l, logL_birth=np.nan_to_num(birth, nan=-np.inf)
+    )
+    assert ours.log_evidence == pytest.approx(theirs.logZ(), abs=0.3 * ours.log_evidence_error)
+    spread = theirs.logZ(200).std()
+    assert ours.log_evidence_error == pytest.approx(spread, rel=0.3)
+
+
+def test_points_without_likelihood_have_no_weight():
+    log_l = np.array([-np.inf, -np.inf, -1.0, -0.5])
+    result = evidence(log_l, np.full(4, np.nan))
+    assert np.isfinite(result.log_evidence)
+    np.testing.assert_array_equal(result.weights[:2], 0.0)
+    assert result.weights.sum() == pytest.approx(1.0)

@@ -1,0 +1,210 @@
+"""A whole fit: output, reload, counts of compilations, interruption, what goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problems import CorrelatedGaussian, cube, vector
+
+import autofit as af
+from autofit.non_linear.errors import CheckpointError, EvidenceError
+
+SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
+
+
+@pytest.fixture(autouse=True)
+def output(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def compilations():
+    """Programs compiled so far, by name."""
+    counts = Counter()
+
+    def listen(event, duration, **keywords):
+        if event == "/jax/core/compile/backend_compile_duration":
+            counts[keywords["fun_name"]] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield counts
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_planning_adds_no_second_compilation(compilations):
+    """`auto` where all fits: one call, init and step are each compiled once, and run."""
+    af.NSS(**SMALL, chunk_size="auto").fit(cube(5, 5.0), CorrelatedGaussian())
+    programs = {
+        name: count
+        for name, count in compilations.items()
+        if any(part in name for part in ("log_likelihood", "init", "program", "draw", "describe"))
+    }
+    assert programs == {
+        "jit(log_likelihood)": 1,
+        "jit(init)": 1,
+        "jit(program)": 1,
+        "jit(draw)": 1,
+        "jit(describe)": 1,
+    }
+    assert sum(compilations.values()) <= len(programs) + 8, compilations
+
+
+def test_a_finished_fit_is_loaded(output, compilations):
+    search = af.NSS("name", path_prefix="prefix", unique_tag="tag", **SMALL)
+    first = search.fit(cube(5, 5.0), CorrelatedGaussian())
+    (folder,) = (output / "prefix" / "tag" / "name").iterdir()
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        ".completed",
+        "model.info",
+        "model.results",
+        "search.summary",
+        "search.log",
+        *(
+            f"files/{name}"
+            for name in (
+                "model.json",
+                "search.json",
+                "samples.csv",
+                "samples_info.json",
+                "samples_summary.json",
+                "covariance.csv",
+                "memory_plan.json",
+            )
+        ),
+    }
+    info = json.loads((folder / "files/samples_info.json").read_text())
+    assert 0 < info["useful_evaluations"] < info["total_evaluations"]
+    compilations.clear()
+    again = search.fit(cube(5, 5.0), CorrelatedGaussian())
+    assert not compilations
+    np.testing.assert_array_equal(again.samples.parameters, first.samples.parameters)
+    assert again.log_evidence == first.log_evidence
+
+
+def test_the_chunk_size_changes_nothing_but_memory():
+    def fit(**chunks):
+        return af.NSS(**SMALL, **chunks).fit(cube(5, 5.0), CorrelatedGaussian())
+
+    whole, chunked = fit(chunk_size=None), fit(chunk_size=7)
+    np.testing.assert_array_equal(whole.samples.parameters, chunked.samples.parameters)
+    assert whole.log_evidence == chunked.log_evidence
+    useful = [r.samples.samples_info["useful_evaluations"] for r in (whole, chunked)]
+    total = [r.samples.samples_info["total_evaluations"] for r in (whole, chunked)]
+    assert useful[0] == useful[1]
+    assert total[0] > total[1]
+
+
+def test_max_iterations_gives_what_there_is(output):
+    search = af.NSS("short", **SMALL, max_iterations=5)
+    result = search.fit(cube(5, 5.0), CorrelatedGaussian())
+    info = result.samples.samples_info
+    assert info["iterations"] == 5 and info["ended"] == "max_iterations"
+    assert len(result.samples) == 5 * 20 + 60
+    assert not list(output.rglob(".completed"))
+
+
+def test_an_unfinished_fit_goes_on_to_the_same_result():
+    model, analysis = cube(5, 5.0), CorrelatedGaussian()
+    whole = af.NSS("whole", **SMALL).fit(model, analysis)
+    af.NSS("parts", **SMALL, max_iterations=7).fit(model, analysis)
+    parts = af.NSS("parts", **SMALL).fit(model, analysis)
+    np.testing.assert_array_equal(whole.samples.parameters, parts.samples.parameters)
+    assert whole.log_evidence == parts.log_evidence
+    for name in ("iterations", "useful_evaluations", "total_evaluations"):
+        assert whole.samples.samples_info[name] == parts.samples.samples_info[name]
+
+
+def test_an_unfinished_fit_of_other_data_is_refused():
+    af.NSS("mixed", **SMALL, max_iterations=3).fit(cube(5, 5.0), CorrelatedGaussian(0.7))
+    with pytest.raises(CheckpointError, match=r"another fit: log_likelihoods differ"):
+        af.NSS("mixed", **SMALL).fit(cube(5, 5.0), CorrelatedGaussian(0.2))
+
+
+def test_ctrl_c_leaves_output_and_the_fit_goes_on(output):
+    """A real SIGINT to a real process in the middle of sampling."""
+    script = Path(__file__).with_name("slow_fit.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    log = ""
+    deadline = time.monotonic() + 120
+    while " dead" not in log and time.monotonic() < deadline:
+        time.sleep(0.2)
+        log = "".join(path.read_text() for path in output.rglob("search.log"))
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
+    assert "Interrupted, before convergence" in printed
+    assert "Run the same script again to go on" in printed
+    (table,) = output.rglob("samples.csv")
+    rows = np.genfromtxt(table, delimiter=",", names=True)
+    assert len(rows) > 60 and np.isfinite(rows["x0"]).all()
+    assert not list(output.rglob(".completed"))
+    assert list(output.rglob("unfinished_run.npz"))
+
+
+class Nowhere(af.Analysis):
+    def log_likelihood_function(self, instance):
+        return vector(instance, 5).sum() * jnp.nan
+
+
+class Infinite(af.Analysis):
+    def log_likelihood_function(self, instance):
+        x = vector(instance, 5)
+        return jnp.where(jnp.sum(x**2) < 0.5, jnp.inf, -jnp.sum(x**2))
+
+
+class HalfNaN(CorrelatedGaussian):
+    def log_likelihood_function(self, instance):
+        return jnp.where(instance.x0 > 0, super().log_likelihood_function(instance), jnp.nan)
+
+
+def test_a_likelihood_that_is_nan_everywhere():
+    with pytest.raises(EvidenceError, match="none of the 60 points drawn from the prior"):
+        af.NSS(**SMALL).fit(cube(5, 5.0), Nowhere())
+
+
+def test_an_infinite_likelihood_stops_with_the_point():
+    with pytest.raises(EvidenceError, match=r"has log likelihood inf.*unit cube"):
+        af.NSS(**SMALL).fit(cube(5, 1.0), Infinite())
+
+
+def test_nan_is_no_likelihood():
+    """Half of a symmetric Gaussian: the evidence is half of the whole's."""
+    problem = HalfNaN(correlation=0.0)
+    search = af.NSS(n_live=400, num_delete=100, num_mcmc_steps=15, silence=True)
+    samples = search.fit(cube(5, 5.0), problem).samples
+    expected = problem.log_evidence - np.log(2.0)
+    assert abs(samples.log_evidence - expected) < 3 * samples.log_evidence_error
+    assert (samples.parameters[samples.weights > 0, 0] > 0).all()
+
+
+def test_assertions_cut_the_prior():
+    model, problem = cube(5, 5.0), CorrelatedGaussian(correlation=0.0)
+    model.add_assertion(model.x0 > model.x1)
+    search = af.NSS(n_live=400, num_delete=100, num_mcmc_steps=15, silence=True)
+    samples = search.fit(model, problem).samples
+    expected = problem.log_evidence - np.log(2.0)
+    assert abs(samples.log_evidence - expected) < 3 * samples.log_evidence_error
+
+
+def test_a_parameter_that_changes_nothing_is_sampled_all_the_same():
+    class Flat(af.Analysis):
+        def log_likelihood_function(self, instance):
+            return -0.5 * (instance.x0 / 0.1) ** 2
+
+    result = af.NSS(**SMALL).fit(cube(2, 1.0), Flat())
+    lower, upper = result.samples.values_at_sigma(1.0, as_instance=False)[1]
+    assert lower < -0.4 and upper > 0.4

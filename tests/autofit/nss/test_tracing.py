@@ -1,0 +1,69 @@
+"""A log-likelihood function that JAX cannot trace is refused, with the line and the remedy."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import autofit as af
+from autofit.non_linear.errors import NotTraceableError
+
+
+def analysis(function) -> af.Analysis:
+    class Analysis(af.Analysis):
+        def log_likelihood_function(self, instance):
+            return function(instance.x)
+
+    return Analysis()
+
+
+def with_branch(x):
+    if x > 0:
+        return -x
+    return x
+
+
+@pytest.mark.parametrize(
+    "function, remedy, line",
+    [
+        (lambda x: np.sum(np.asarray(x)), "jax.numpy instead of numpy's", "np.asarray"),
+        (with_branch, "jax.numpy.where", "if x > 0:"),
+        (lambda x: math.exp(x), "Keep it a JAX array", "math.exp"),
+        (lambda x: float(x), "Keep it a JAX array", "float(x)"),
+        (lambda x: jnp.arange(3.0)[jnp.arange(3.0) > x].sum(), "depends on values", "jnp.arange"),
+        (lambda x: [1.0, 2.0][x.astype(int)], "Python index", "[1.0, 2.0]"),
+    ],
+)
+def test_what_cannot_be_traced(function, remedy, line):
+    model = af.Collection(x=af.UniformPrior(-1.0, 1.0))
+    with pytest.raises(NotTraceableError) as caught:
+        af.NSS(silence=True).fit(model, analysis(function))
+    message = str(caught.value)
+    assert "Analysis.log_likelihood_function cannot be traced by JAX" in message
+    assert remedy in message
+    assert __file__ in message and line in message
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda x: None, "returned None"),
+        (lambda x: x * jnp.ones(3), r"shapes \[\(3,\)\]"),
+        (lambda x: (x > 0).astype(int), "real floating-point number; it returned int"),
+        (lambda x: x + 1j, "returned complex"),
+    ],
+)
+def test_what_is_not_one_real_number(function, message):
+    model = af.Collection(x=af.UniformPrior(-1.0, 1.0))
+    with pytest.raises(NotTraceableError, match=message):
+        af.NSS(silence=True).fit(model, analysis(function))
+
+
+def test_other_errors_are_the_users_own():
+    def broken(x):
+        raise KeyError("flux")
+
+    model = af.Collection(x=af.UniformPrior(-1.0, 1.0))
+    with pytest.raises(KeyError, match="flux"):
+        af.NSS(silence=True).fit(model, analysis(broken))
