@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from autofit_memplan.units import format_bytes
 
 _MOST_ELEMENTS = 2**31
+_HOST_CALLS = ("callback", "debug_print", "outside_call", "infeed", "outfeed")
 
 
-def _closed_inside(value) -> Iterator[ClosedJaxpr | Jaxpr]:
+def _programs_in(value: object) -> Iterator[ClosedJaxpr | Jaxpr]:
     if isinstance(value, ClosedJaxpr | Jaxpr):
         yield value
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from _closed_inside(item)
+            yield from _programs_in(item)
 
 
 def programs(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[ClosedJaxpr | Jaxpr]:
-    """The program itself and every program inside its loops, branches and calls."""
-    yield jaxpr
-    for equation in jaxpr.eqns:
-        for value in equation.params.values():
-            for inner in _closed_inside(value):
-                yield from programs(inner)
+    """The program and every program inside its loops, branches and calls, each of them once."""
+    waiting, seen = [jaxpr], set()
+    while waiting:
+        program = waiting.pop()
+        if id(program) in seen:  # a jitted function called twice shares its program
+            continue
+        seen.add(id(program))
+        yield program
+        for equation in program.eqns:
+            waiting += _programs_in(tuple(equation.params.values()))
 
 
 def equations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[JaxprEqn]:
     """All equations at every depth."""
     for program in programs(jaxpr):
         yield from program.eqns
+
+
+def arrays(variables: Iterable) -> Iterator[ShapedArray]:
+    """Shapes and dtypes of those of an equation's variables that are arrays."""
+    for variable in variables:
+        if isinstance(variable.aval, ShapedArray):
+            yield variable.aval
 
 
 def constant_bytes(jaxpr: ClosedJaxpr | Jaxpr) -> int:
@@ -46,23 +59,28 @@ def constant_bytes(jaxpr: ClosedJaxpr | Jaxpr) -> int:
 
 
 def findings(jaxpr: ClosedJaxpr | Jaxpr) -> tuple[str, ...]:
-    """Warnings that a reader of the plan should see: callbacks, and buffers of 2³¹ elements.
+    """Warnings that a reader of the plan should see: host calls, and arrays of 2³¹ elements.
 
-    XLA has had bugs that return wrong values for buffers beyond 2³¹ elements.
+    XLA has had bugs that return wrong values for arrays beyond 2³¹ elements, the largest that a
+    signed 32-bit index can reach. An array that XLA fuses away is reported all the same: the
+    index arithmetic is in the fusion then.
     """
-    warnings: dict[str, None] = {}
+    names: dict[str, None] = {}
+    largest: ShapedArray | None = None
     for equation in equations(jaxpr):
-        if "callback" in equation.primitive.name:
-            warnings[
-                f"{equation.primitive.name}: the host function's own memory and time are not "
-                "in this plan, and every call waits for the host"
-            ] = None
-        for variable in equation.outvars:
-            size = getattr(variable.aval, "size", 0)
-            if size >= _MOST_ELEMENTS:
-                nbytes = format_bytes(size * variable.aval.dtype.itemsize)
-                warnings[
-                    f"{equation.primitive.name} makes a buffer of {size:,} elements ({nbytes}), "
-                    "beyond 2^31: XLA has returned wrong values at such sizes"
-                ] = None
+        name = equation.primitive.name
+        if any(call in name for call in _HOST_CALLS):
+            names[name] = None
+        for array in arrays(equation.outvars):
+            if array.size >= max(_MOST_ELEMENTS, largest.size if largest else 0):
+                largest = array
+    warnings = [
+        f"{name}: the host function's own memory and time are not in this plan" for name in names
+    ]
+    if largest:
+        warnings.append(
+            f"the largest array has {largest.size:,} elements "
+            f"({format_bytes(largest.size * largest.dtype.itemsize)}), 2^31 or more: XLA has "
+            "returned wrong values at such sizes; use a smaller chunk_size"
+        )
     return tuple(warnings)

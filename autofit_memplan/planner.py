@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from autofit_memplan.budget import read_budget
+from autofit_memplan.certify import (
+    Candidate,
+    ChunkRequest,
+    certify,
+    demand,
+    infeasible,
+    memory_notes,
+)
 from autofit_memplan.chunked import chunked_vmap
-from autofit_memplan.errors import InfeasibleError
 from autofit_memplan.footprint import Program, compile_program
-from autofit_memplan.records import DeviceBudget, Footprint, Plan, ProgramPlan, Unchunked
-from autofit_memplan.solver import Line, balance, choose_chunk, fit_line, waves
-from autofit_memplan.units import format_bytes
-
-_WORTH_A_NOTE = 2**20  # below a mebibyte of temporaries nobody needs to know
-
-ChunkRequest = int | str | None
-"""An int is a chunk size, ``"auto"`` the best that fits, ``None`` no chunks at all."""
-
-
-class _Candidate(NamedTuple):
-    """A program whose chunk size is to be chosen."""
-
-    name: str
-    n: int
-    at_chunk: Callable[[int], tuple[Callable, tuple]]  # chunk size -> function, example arguments
-    calls_held: int  # how many calls' memory one of its parallel calls is expected to hold
+from autofit_memplan.records import DeviceBudget, Plan
+from autofit_memplan.solver import check_chunk_size
 
 
 def plan_calls(
@@ -45,9 +37,9 @@ def plan_calls(
     fn
         A function of one example.
     example
-        One example: an array, a `jax.ShapeDtypeStruct`, or a pytree of them.
+        One example: an array, a number, a `jax.ShapeDtypeStruct`, or a pytree of them.
     n
-        Calls wanted.
+        Calls wanted, at least 1.
     budget
         `read_budget()` when not given.
     chunk_size
@@ -61,13 +53,17 @@ def plan_calls(
     Raises
     ------
     InfeasibleError
-        If not even one call fits the budget.
+        If not even one call fits the budget; nothing has run or been allocated by then.
+    ValueError
+        If `chunk_size` or a count makes no sense.
     """
+    chunk_size = _check_request(chunk_size)
+    _check_counts(n=n)
     budget = budget or read_budget()
-    example = jax.tree.map(_shape_of, example)
+    example = jax.tree.map(_strong, jax.eval_shape(lambda x: x, example))
     stacked = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n, *x.shape), x.dtype), example)
     call = compile_program(fn, example, platform=budget.platform)
-    candidate = _Candidate("calls", n, lambda chunk: (chunked_vmap(fn, chunk), (stacked,)), 1)
+    candidate = Candidate("calls", n, lambda chunk: (chunked_vmap(fn, chunk), (stacked,)), 1)
     return _plan(budget, call, [(candidate, chunk_size)])
 
 
@@ -115,10 +111,16 @@ def plan_nss(
     Raises
     ------
     InfeasibleError
-        If not even one call fits the budget.
+        If not even one call fits the budget; nothing has run or been allocated by then.
+    ValueError
+        If `chunk_size` or a count makes no sense.
     """
+    chunk_size = _check_request(chunk_size)
+    _check_counts(
+        n_dim=n_dim, n_live=n_live, num_delete=num_delete, num_inner_steps=num_inner_steps
+    )
     budget = budget or read_budget()
-    dtype = jnp.zeros(()).dtype
+    dtype = jnp.result_type(float)
     position = jax.ShapeDtypeStruct((n_dim,), dtype)
     positions = jax.ShapeDtypeStruct((n_live, n_dim), dtype)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -147,25 +149,24 @@ def plan_nss(
         budget,
         call,
         [
-            (_Candidate("init", n_live, init_at, 1), chunk_size),
-            (_Candidate("step", num_delete, step_at, 2), chunk_size),
+            (Candidate("init", n_live, init_at, 1), chunk_size),
+            (Candidate("step", num_delete, step_at, 2), chunk_size),
         ],
     )
 
 
 def _plan(
-    budget: DeviceBudget, call: Program, requests: list[tuple[_Candidate, ChunkRequest]]
+    budget: DeviceBudget, call: Program, requests: list[tuple[Candidate, ChunkRequest]]
 ) -> Plan:
-    one_call = call.footprint.total_bytes
-    if one_call > budget.limit_bytes:
-        raise _infeasible("one call", one_call, budget)
+    if demand(call.footprint, budget) > budget.limit_bytes:
+        raise infeasible("one call", call.footprint, budget)
     notes = dict.fromkeys(call.warnings)
     executables, plans = {}, []
     per_call = call.footprint.temp_bytes + call.footprint.scratch_bytes
     for candidate, request in requests:
-        program, plan = _certify(candidate, request, budget, call.footprint, per_call)
+        program, plan = certify(candidate, request, budget, call.footprint, per_call)
         notes |= dict.fromkeys(program.warnings)
-        notes |= dict.fromkeys(_memory_notes(plan, per_call, budget))
+        notes |= dict.fromkeys(memory_notes(plan, per_call, budget))
         executables[plan.name] = program.executable
         plans.append(plan)
     result = Plan(budget=budget, call=call.footprint, programs=tuple(plans), warnings=tuple(notes))
@@ -173,77 +174,23 @@ def _plan(
     return result
 
 
-def _certify(
-    candidate: _Candidate,
-    request: ChunkRequest,
-    budget: DeviceBudget,
-    call: Footprint,
-    per_call: int,
-) -> tuple[Program, ProgramPlan]:
-    """Compile `candidate` at one chunk size after another until the best one is known."""
-    compiled: dict[int, Program] = {}
-
-    def bytes_at(chunk: int) -> int:
-        fn, arguments = candidate.at_chunk(chunk)
-        compiled[chunk] = compile_program(fn, *arguments, platform=budget.platform)
-        return compiled[chunk].footprint.total_bytes
-
-    n, limit = candidate.n, budget.limit_bytes
-    guess = Line(call.total_bytes - per_call, candidate.calls_held * per_call)
-    if request == "auto":
-        chunk, measured = choose_chunk(n, limit, bytes_at, guess)
-        if chunk is None:
-            raise _infeasible(
-                f"{candidate.name}, one call at a time,", min(measured.values()), budget
-            )
-    else:
-        chunk = n if request is None else balance(n, min(request, n))
-        measured = {chunk: bytes_at(chunk)}
-
-    whole = compiled.get(n)
-    whole_bytes = whole.footprint.total_bytes if whole else int(fit_line(measured, limit, guess).at(n))
-    program = compiled[chunk]
-    return program, ProgramPlan(
-        name=candidate.name,
-        n=n,
-        chunk_size=chunk,
-        waves=waves(n, chunk),
-        footprint=program.footprint,
-        predicted_bytes=program.footprint.total_bytes,
-        budget_share=program.footprint.total_bytes / limit,
-        unchunked=Unchunked(
-            predicted_bytes=whole_bytes, fits=whole_bytes <= limit, is_compiled=whole is not None
-        ),
-        compiles=len(compiled),
-        compile_seconds=sum(p.footprint.compile_seconds for p in compiled.values()),
-    )
-
-
-def _memory_notes(plan: ProgramPlan, per_call: int, budget: DeviceBudget) -> list[str]:
-    notes = []
-    if plan.predicted_bytes > budget.limit_bytes:
-        notes.append(
-            f"{plan.name} at the chunk size asked for, {plan.chunk_size}, needs "
-            f"{format_bytes(plan.predicted_bytes)}, more than the budget of "
-            f"{format_bytes(budget.limit_bytes)}; chunk_size='auto' would fit it"
+def _check_request(chunk_size: ChunkRequest) -> ChunkRequest:
+    if chunk_size is None or chunk_size == "auto":
+        return chunk_size
+    if isinstance(chunk_size, str):
+        raise ValueError(
+            f"chunk_size={chunk_size!r} is not known; pass 'auto' for the best that fits, an int, "
+            "or None for all calls at once"
         )
-    in_batch = plan.footprint.temp_bytes / plan.chunk_size
-    is_batch_of_calls = plan.name != "step"
-    if is_batch_of_calls and plan.chunk_size > 1 and plan.footprint.temp_bytes > _WORTH_A_NOTE:
-        if not 0.8 <= in_batch / max(per_call, 1) <= 1.25:
-            notes.append(
-                f"memory is not linear in the batch: one call alone has {format_bytes(per_call)} "
-                f"of temporaries, a call in {plan.name}'s batch of {plan.chunk_size} has "
-                f"{format_bytes(int(in_batch))}; the plan uses the compiled figure"
-            )
-    return notes
+    return check_chunk_size(chunk_size)
 
 
-def _infeasible(what: str, needed_bytes: int, budget: DeviceBudget) -> InfeasibleError:
-    account = [(line.label, line.bytes) for line in budget.lines]
-    return InfeasibleError.compose(what, needed_bytes, budget.limit_bytes, account)
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name}={count!r} is not a count; pass an int of at least 1")
 
 
-def _shape_of(x) -> jax.ShapeDtypeStruct:
-    x = x if hasattr(x, "shape") and hasattr(x, "dtype") else jnp.asarray(x)
-    return jax.ShapeDtypeStruct(x.shape, x.dtype)
+def _strong(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """Without the weak type of a Python number: stacked examples are arrays and have none."""
+    return jax.ShapeDtypeStruct(shape.shape, shape.dtype)

@@ -10,7 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from numbers import Integral
 from typing import NamedTuple
+
+
+def check_chunk_size(chunk_size: object) -> int:
+    """`chunk_size` as a positive int.
+
+    Raises
+    ------
+    ValueError
+        If it is something else; ``True`` and ``2.0`` are something else, too.
+    """
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, Integral) or chunk_size < 1:
+        raise ValueError(
+            f"chunk_size={chunk_size!r} is not a number of calls; pass an int of at least 1, or "
+            "None for all calls at once"
+        )
+    return int(chunk_size)
 
 
 def waves(n: int, chunk_size: int) -> int:
@@ -86,8 +103,8 @@ def next_chunk(n: int, limit_bytes: int, measured: Mapping[int, int], guess: Lin
     -----
     Memory grows with the chunk, so measured sizes bracket the answer: the largest that fits
     from below, the smallest that does not from above. The secant says where to look between
-    them. Once it rests on two measurements, a size that it puts over the limit is not compiled
-    just to prove it.
+    them. It may end the search, too, and spare the compilation that would only prove it right,
+    but not across a bracket wider than a factor of two, where a bend could hide many waves.
     """
     fitting = max((c for c, needed in measured.items() if needed <= limit_bytes), default=0)
     failing = min((c for c, needed in measured.items() if needed > limit_bytes), default=n + 1)
@@ -95,7 +112,7 @@ def next_chunk(n: int, limit_bytes: int, measured: Mapping[int, int], guess: Lin
     if up is None or up >= failing:
         return None
     line = fit_line(measured, limit_bytes, guess)
-    if fitting and len(measured) > 1 and line.at(up) > limit_bytes:
+    if fitting and failing in measured and failing <= 2 * fitting and line.at(up) > limit_bytes:
         return None
     target = line.largest_within(limit_bytes, n)
     if not fitting and len(measured) > 2:  # the secant keeps missing: halve instead

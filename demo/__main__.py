@@ -43,8 +43,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--einstein-radius", type=float, default=1.6, help="guess in arcsec, good to 0.3"
     )
-    parser.add_argument("--n-live", type=int, default=100, help="live points of the sampler")
-    parser.add_argument("--steps", type=int, default=10, help="slice moves for each new point")
+    parser.add_argument("--n-live", type=int, default=75, help="live points of the sampler")
+    parser.add_argument("--steps", type=int, default=22, help="slice moves for each new point")
     return parser.parse_args(arguments)
 
 

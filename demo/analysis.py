@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jax import Array
 
 import autofit as af
+from autofit.non_linear.paths import AbstractPaths
 from demo.light import GaussianSource
 from demo.likelihood import LensInstance, LensLikelihood, Reconstruction
 from demo.mass import ExternalShear, Isothermal
@@ -70,7 +69,7 @@ class LensAnalysis(af.Analysis):
         """Data, model, residuals and source of an instance."""
         return self.likelihood.reconstruct(instance)
 
-    def save_results(self, paths: Any, result: af.Result) -> None:
+    def save_results(self, paths: AbstractPaths, result: af.Result) -> None:
         """Draw the most likely instance and the posterior into `paths.image_path`.
 
         Parameters

@@ -12,6 +12,7 @@ from demo.imaging import Imaging, pixel_coordinates
 # Weights that turn samples at pixel centres into means over pixels, along one axis: the midpoint
 # rule with its next two terms, 1/24 of the second difference and -17/5760 of the fourth.
 PIXEL_MEAN = np.array([-17.0, 308.0, 5178.0, 308.0, -17.0]) / 5760.0
+# Terms of the PSF weaker than this beside the strongest one change no pixel visibly.
 PSF_TOLERANCE = 1e-5
 
 
@@ -75,7 +76,7 @@ class Cutout:
     Raises
     ------
     ValueError
-        When the annulus is empty, or too wide for the image.
+        When the annulus holds no bin or is too wide for the image, or a bin no pixel.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class Cutout:
                 f"The annulus reaches from {inner} to {outer} arcseconds, which holds nothing. "
                 "Give 0 <= inner < outer."
             )
-        # C-order convolution with the PSF is correlation with the PSF turned by half a turn.
+        if bin_size < 1:
+            raise ValueError(f"bin_size={bin_size}, but a bin has at least 1 pixel on each side.")
+        # Convolution with the PSF is correlation with the PSF turned upside down and left to right.
         kernel = np.pad(imaging.psf[::-1, ::-1], 2)
         for axis in (0, 1):
             kernel = sum(
@@ -119,6 +122,11 @@ class Cutout:
         self.bin_y, self.bin_x = binned(every_y), binned(every_x)
         radius = np.hypot(self.bin_y, self.bin_x)
         self.mask = (radius >= inner) & (radius <= outer)
+        if not self.mask.any():
+            raise ValueError(
+                f"No bin of {bin_size * imaging.pixel_scale:g} arcseconds lies between {inner} and "
+                f"{outer} arcseconds. Widen the annulus or reduce bin_size."
+            )
         self.noise_image = np.sqrt(binned(imaging.noise_map**2)) / bin_size
         self.data, self.noise = binned(imaging.data)[self.mask], self.noise_image[self.mask]
 

@@ -75,7 +75,7 @@ class CoredSersic(Sersic):
     """Sersic profile whose inside, within 0.025 arcseconds, is a power law of slope 0.25.
 
     PyAutoLens's `SersicCore` with its default core: `intensity` is the brightness at the break
-    radius (Graham et al. 2003, Astronomical Journal 125, 2951, equations 5 and 6).
+    radius (Graham et al. 2003, Astronomical Journal 125, 2951).
     """
 
     radius_break = 0.025
@@ -128,7 +128,7 @@ class GaussianSource:
             Shape (len(SOURCE_SIGMAS), *shape).
         """
         minor, major, q, _, _ = to_ellipse_frame(y, x, self.centre, self.ell_comps)
-        # Without the barrier XLA traces the rays anew for every Gaussian, which multiplies the work.
+        # Without the barrier XLA traces the rays anew for every Gaussian.
         square = lax.optimization_barrier(q * major**2 + minor**2 / q)
         return jnp.exp(jnp.multiply.outer(-0.5 / SOURCE_SIGMAS**2, square))
 

@@ -16,7 +16,7 @@ References
 .. [1] S. J. Warren and S. Dye, "Semilinear gravitational lens inversion", Astrophysical Journal
    590 (2003) 673.
 .. [2] S. H. Suyu et al., "A Bayesian analysis of regularized source inversions in gravitational
-   lensing", MNRAS 371 (2006) 983, equations 13 to 19.
+   lensing", MNRAS 371 (2006) 983.
 """
 
 from __future__ import annotations

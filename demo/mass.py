@@ -61,8 +61,9 @@ class Isothermal:
     """Singular isothermal ellipsoid.
 
     In the frame of the ellipse the convergence is `einstein_radius / (1 + q)` divided by
-    `sqrt(x^2 + y^2 / q^2)`, PyAutoLens's `Isothermal`. The mass within an ellipse does not depend
-    on q to first order, which keeps `einstein_radius` and `ell_comps` nearly independent.
+    `sqrt(x^2 + y^2 / q^2)`, PyAutoLens's `Isothermal`. The ellipse of mean convergence one then has
+    the semi-axes 2 / (1 + q) and 2 q / (1 + q) times `einstein_radius`, which keeps the radius
+    and `ell_comps` nearly independent.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class Isothermal:
         self.einstein_radius = einstein_radius
 
     def deflections(self, y: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
-        """Deflection angles, after Kormann et al. (1994), equation 27a.
+        """Deflection angles in closed form [2]_.
 
         Parameters
         ----------

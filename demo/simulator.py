@@ -1,7 +1,7 @@
 """Imaging of a strong lens, made up: what a fit has to recover is then known.
 
-The size of the image, the pixels and the brightnesses are those of the Hubble Space Telescope's
-imaging of the lenses of the SLACS survey.
+The size of the image and of its pixels are those usual for imaging of lenses with the Hubble
+Space Telescope.
 """
 
 from __future__ import annotations

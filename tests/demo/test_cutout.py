@@ -62,5 +62,9 @@ def test_annulus_has_its_radii(cutout):
 def test_impossible_annuli_are_refused(imaging):
     with pytest.raises(ValueError, match="holds nothing"):
         Cutout(imaging, inner=2.0, outer=1.0)
+    with pytest.raises(ValueError, match="Widen the annulus"):
+        Cutout(imaging, inner=2.0, outer=2.0001)
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        Cutout(imaging, bin_size=0)
     with pytest.raises(ValueError, match="Reduce the outer radius"):
         Cutout(imaging, outer=3.2)

@@ -27,7 +27,7 @@ def main(chunk_size: str, max_iterations: str) -> None:
     model = af.Collection(**{f"x{i}": af.UniformPrior(-5.0, 5.0) for i in range(N_DIM)})
     search = af.NSS(
         n_live=200,
-        num_mcmc_steps=20,
+        num_mcmc_steps=4,
         num_delete=64,
         chunk_size=None if chunk_size == "None" else int(chunk_size),
         max_iterations=int(max_iterations),

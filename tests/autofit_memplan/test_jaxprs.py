@@ -1,0 +1,140 @@
+"""What is read off a traced program; nothing is compiled or allocated here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import io_callback
+
+from autofit_memplan.jaxprs import constant_bytes, equations, findings
+from autofit_memplan.scratch import scratch_bytes
+
+MIB = 2**20
+
+
+def trace(fn, *shapes, dtype=jnp.float32):
+    return jax.jit(fn).trace(*(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)).jaxpr
+
+
+def in_scan(x, constant):
+    return jax.lax.scan(lambda total, _: (total + (x * constant).sum(), None), 0.0, length=3)[0]
+
+
+def in_jit(x, constant):
+    return jax.jit(lambda y: (y * constant).sum())(x)
+
+
+def in_cond(x, constant):
+    return jax.lax.cond(
+        x[0] > 0, lambda: (x * constant).sum(), lambda: (x + 2 * jnp.asarray(constant)).sum()
+    )
+
+
+def in_vmap(x, constant):
+    return jax.vmap(lambda s: (s * constant).sum())(x).sum()
+
+
+def in_all(x, constant):
+    return sum(fn(x, constant) for fn in (in_scan, in_jit, in_cond, in_vmap))
+
+
+@pytest.mark.parametrize("where", [in_scan, in_jit, in_cond, in_vmap, in_all])
+@pytest.mark.parametrize("make", [jnp.ones, lambda n: np.ones(n, np.float32)])
+def test_a_constant_counts_once_wherever_it_is_used(where, make):
+    constant = make(1000)
+    assert constant_bytes(trace(lambda x: where(x, constant), (1000,))) == 4000
+
+
+def test_different_constants_add_up_and_arguments_are_none():
+    first, second = jnp.ones(10), jnp.ones((10, 10))
+    assert constant_bytes(trace(lambda x: x + first + second.sum(0) + 2 * second[0], (10,))) > 40
+    assert constant_bytes(trace(lambda x: (x + first) @ second, (10,))) == 40 + 400
+    assert constant_bytes(trace(lambda x, y: x + y, (10,), (10,))) == 0
+
+
+def test_equations_of_loops_and_branches_are_seen():
+    def fn(x):
+        def body(c, _):
+            return jax.lax.cond(c[0] > 0, jnp.sin, jnp.cos, c), None
+
+        return jax.lax.scan(body, x, length=2)[0]
+
+    names = {equation.primitive.name for equation in equations(trace(fn, (3,)))}
+    assert {"scan", "cond", "sin", "cos"} <= names
+
+
+def deep(x):
+    for _ in range(40):  # each level calls the one below it twice: 2^40 paths, 40 programs
+        x = (lambda below: jax.jit(lambda y: below(y) + below(y)))(x)
+    return x
+
+
+def test_shared_programs_are_read_once():
+    traced = trace(deep(jax.jit(jnp.sin)), (3,))
+    assert sum(equation.primitive.name == "sin" for equation in equations(traced)) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: jax.pure_callback(
+            np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method="sequential"
+        ),
+        lambda x: io_callback(np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x),
+        lambda x: [jax.debug.callback(lambda v: None, x), x][1],
+        lambda x: [jax.debug.print("{}", x), x][1],
+    ],
+)
+def test_calls_to_the_host_are_reported_at_any_depth(call):
+    def fn(x):
+        return jax.lax.scan(lambda c, _: (call(call(c)), None), x, length=2)[0]
+
+    (finding,) = findings(trace(fn, (3,)))
+    assert "host function's own memory" in finding
+
+
+@pytest.mark.parametrize(("rows", "count"), [(2**15, 0), (2**16, 1)])
+def test_arrays_of_2_to_the_31_elements_are_reported_once(rows, count):
+    # 2^16 x 2^15 is just 2^31; nothing of that size is allocated, the trace is abstract.
+    found = findings(trace(lambda x, y: (jnp.outer(x, y) + 1).sum(), (rows,), (2**15,)))
+    assert len(found) == count
+    if found:
+        assert "2,147,483,648 elements (8.0 GiB)" in found[0]
+
+
+def test_a_plain_program_has_no_findings():
+    assert findings(trace(lambda x: jnp.sin(x).sum(), (3,))) == ()
+
+
+def test_nothing_is_added_for_libraries_on_cpu():
+    assert scratch_bytes(trace(jnp.linalg.cholesky, (64, 64)), "cpu") == 0
+
+
+# Work sizes of cuFFT's plans and cuSOLVER's bufferSize functions, as measured on an H100
+# (CUDA 13.0), in bytes.
+@pytest.mark.parametrize(
+    ("fn", "shape", "dtype", "measured"),
+    [
+        (jnp.fft.rfft2, (50, 1440, 1440), "float32", 414_720_000),
+        (jnp.fft.fft2, (50, 1017, 1017), "complex64", 413_715_600),
+        (jnp.fft.rfft2, (1, 1159, 1159), "float32", 21_502_344),
+        (jnp.fft.fft, (16, 331_883), "complex64", 172_800_000),
+        (jnp.fft.rfft, (1, 930_789), "float32", 37_308_200),
+        (jnp.fft.fft, (16, 65_537), "complex64", 75_497_344),
+        (jnp.linalg.eigh, (16, 1500, 1500), "float64", 1_180_595_712),
+        (jnp.linalg.eigh, (64, 128, 128), "float64", 109_054_336),
+        (jnp.linalg.eigh, (64, 33, 33), "float64", 48_205_696),
+        (jnp.linalg.eigh, (64, 8, 8), "float64", 574_448),
+    ],
+)
+def test_bounds_are_above_what_the_libraries_ask_for_and_not_by_much(fn, shape, dtype, measured):
+    with jax.enable_x64(True):
+        bound = scratch_bytes(trace(fn, shape, dtype=dtype), "gpu")
+    assert measured <= bound <= 4.5 * measured
+
+
+@pytest.mark.parametrize("fn", [jnp.linalg.cholesky, jnp.linalg.qr, jnp.linalg.inv, jnp.linalg.svd])
+def test_factorisations_have_a_bound_that_grows_with_the_operand(fn):
+    small, large = (scratch_bytes(trace(fn, (b, 64, 64)), "gpu") for b in (1, 8))
+    assert small > MIB  # the part that does not grow
+    assert large - small >= 7 * 64 * 64 * 4

@@ -1,0 +1,325 @@
+"""Plans on real programs, with budgets made by hand."""
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from blackjax.ns.adaptive import init as ns_init
+from blackjax.ns.base import init_state_strategy
+from blackjax.ns.nss import live_covariance_factor
+
+from autofit_memplan import (
+    DeviceBudget,
+    InfeasibleError,
+    Plan,
+    chunked_vmap,
+    plan_calls,
+    plan_nss,
+    read_budget,
+)
+from autofit_memplan.compiler import protects_from_deadlock
+from autofit_memplan.footprint import compile_program
+from autofit_memplan.solver import larger
+
+MIB = 2**20
+SIZE = 512  # a float32 matrix of this many rows and columns is 1 MiB
+
+
+def budget_of(limit_bytes, **more):
+    return DeviceBudget(device_kind="cpu", platform="cpu", limit_bytes=limit_bytes, **more)
+
+
+def heavy(x):
+    # Sorting cannot be fused away, so every call has its matrix in memory.
+    grid = jnp.linspace(0.5, 1.5, SIZE)
+    matrix = jnp.outer(grid, jnp.roll(grid, 3)) * (1 + 0.01 * x.sum())
+    return -0.5 * (x**2).sum() - 1e-6 * jnp.sort(matrix, axis=0)[SIZE // 2].sum()
+
+
+def heavy_by_numpy(x):
+    grid = np.linspace(0.5, 1.5, SIZE)
+    matrix = np.outer(grid, np.roll(grid, 3)) * (1 + 0.01 * x.sum())
+    return -0.5 * (x**2).sum() - 1e-6 * np.sort(matrix, axis=0)[SIZE // 2].sum()
+
+
+@pytest.fixture
+def compiled_names():
+    """Names of the programs that XLA compiles while a test runs."""
+    protects_from_deadlock()  # probes the compiler once in a process
+    names = []
+
+    def listen(event, _, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def certified(plan, name):
+    """The total of XLA's own analysis of the executable that will run."""
+    analysis = plan.executable(name).memory_analysis()
+    return (
+        analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+        - analysis.alias_size_in_bytes
+        + analysis.temp_size_in_bytes
+    )
+
+
+# plan_calls
+
+X = jax.ShapeDtypeStruct((3,), "float32")
+
+
+@pytest.mark.parametrize("limit_mib", [5, 12, 30])
+def test_the_chunk_fits_and_the_next_larger_does_not(limit_mib):
+    n, limit = 20, limit_mib * MIB
+    plan = plan_calls(heavy, X, n, budget_of(limit))
+    chunk = plan.calls.chunk_size
+    assert 1 < chunk < n
+    assert plan.calls.predicted_bytes == certified(plan, "calls") <= limit
+    assert plan.fits
+    stacked = jax.ShapeDtypeStruct((n, 3), "float32")
+    above = compile_program(chunked_vmap(heavy, larger(n, chunk)), stacked, platform="cpu")
+    assert above.footprint.total_bytes > limit
+    assert not plan.calls.unchunked.fits
+    whole = compile_program(jax.vmap(heavy), stacked, platform="cpu").footprint.total_bytes
+    assert plan.calls.unchunked.predicted_bytes == pytest.approx(whole, rel=0.1)
+
+
+def test_the_certified_program_gives_the_right_values():
+    xs = np.random.default_rng(0).standard_normal((7, 3)).astype("float32")
+    plan = plan_calls(heavy, xs[0], 7, budget_of(8 * MIB))
+    assert 1 < plan.calls.chunk_size < 7
+    expected = [heavy_by_numpy(x.astype("float64")) for x in xs]
+    np.testing.assert_allclose(plan.executable("calls")(xs), expected, rtol=1e-5)
+
+
+def test_the_largest_free_block_limits_the_temporaries():
+    plan = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB))
+    assert 1 < plan.calls.chunk_size < 20
+    assert plan.calls.footprint.temp_bytes <= 9 * MIB
+    with pytest.raises(InfeasibleError, match="one block of one call needs .* largest free block"):
+        plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=MIB))
+    asked = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB), None)
+    assert "in one block" in asked.warnings[0]
+
+
+@pytest.mark.parametrize(("request_", "chunk"), [(4, 4), (9, 7), (1000, 20), (None, 20), (1, 1)])
+def test_an_explicit_chunk_is_balanced_and_certified_once(request_, chunk):
+    plan = plan_calls(heavy, X, 20, budget_of(200 * MIB), request_)
+    assert plan.calls.chunk_size == chunk
+    assert plan.calls.compiles == 1
+    assert plan.fits
+    assert plan.calls.predicted_bytes == certified(plan, "calls")
+
+
+def test_an_explicit_chunk_over_the_budget_is_a_warning():
+    plan = plan_calls(heavy, X, 20, budget_of(8 * MIB), None)
+    assert not plan.fits
+    assert any("calls at the chunk size asked for, 20, needs" in text for text in plan.warnings)
+    within = plan_calls(heavy, X, 20, budget_of(8 * MIB))
+    assert not any("asked for" in text for text in within.warnings)
+
+
+def test_one_call_that_does_not_fit_is_an_error_before_anything_runs():
+    ran = []
+
+    def fn(x):
+        jax.debug.callback(lambda: ran.append(1))
+        return heavy(x)
+
+    before = {id(array) for array in jax.live_arrays()}
+    with pytest.raises(InfeasibleError, match=r"one call needs 2\.\d MiB; the budget is 1\.0 MiB"):
+        plan_calls(fn, X, 20, budget_of(MIB))
+    with pytest.raises(InfeasibleError) as raised:
+        nss_plan(fn, budget_of(MIB))
+    assert raised.value.needed_bytes > raised.value.limit_bytes == MIB
+    assert {id(array) for array in jax.live_arrays()} <= before
+    assert not ran
+
+
+def test_a_batch_that_does_not_fit_by_ones_is_an_error_too():
+    one = compile_program(heavy, X, platform="cpu").footprint.total_bytes
+    with pytest.raises(InfeasibleError, match="calls, one call at a time, needs"):
+        plan_calls(heavy, X, 2_000_000, budget_of(one + MIB))
+
+
+def test_examples_may_be_trees_with_numbers_keys_and_nothing():
+    def fn(tree):
+        assert tree["nothing"] is None
+        return tree["x"] * tree["scale"], jax.random.uniform(tree["key"]), tree["count"] + 1
+
+    example = {"x": np.ones(3), "scale": 2.0, "count": 3, "nothing": None}
+    plan = plan_calls(fn, example | {"key": jax.random.key(0)}, 5, budget_of(MIB), 2)
+    stacked = {
+        "x": jnp.ones((5, 3)),
+        "scale": jnp.arange(5.0),
+        "count": jnp.arange(5),
+        "nothing": None,
+        "key": jax.random.split(jax.random.key(1), 5),
+    }
+    x, noise, count = plan.executable("calls")(stacked)
+    np.testing.assert_array_equal(x, np.arange(5.0)[:, None] * np.ones(3))
+    np.testing.assert_array_equal(count, np.arange(5) + 1)
+    np.testing.assert_array_equal(noise, jax.vmap(jax.random.uniform)(stacked["key"]))
+
+
+def test_one_call_in_all():
+    plan = plan_calls(heavy, X, 1, budget_of(10 * MIB))
+    assert (plan.calls.chunk_size, plan.calls.waves) == (1, 1)
+    assert plan.executable("calls")(jnp.zeros((1, 3))).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("n", "chunk", "message"),
+    [
+        (0, "auto", "n=0"),
+        (2.0, "auto", "n=2.0"),
+        (5, 0, "chunk_size=0"),
+        (5, True, "chunk_size=True"),
+        (5, "Auto", "chunk_size='Auto'"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(n, chunk, message):
+    with pytest.raises(ValueError, match=message):
+        plan_calls(heavy, X, n, budget_of(MIB), chunk)
+
+
+# plan_nss
+
+N_LIVE, NUM_DELETE, N_DIM = 12, 6, 3
+
+
+def build(*, logprior_fn, loglikelihood_fn, num_inner_steps, num_delete, chunk_size):
+    """blackjax's sampler with its init in chunks; its step stays whole but for a chunk of 1."""
+    algorithm = blackjax.nss(
+        logprior_fn=logprior_fn,
+        loglikelihood_fn=loglikelihood_fn,
+        num_inner_steps=num_inner_steps,
+        num_delete=num_delete if chunk_size is None else min(num_delete, chunk_size),
+    )
+    one = init_state_strategy
+
+    def init(position, rng_key=None):
+        return ns_init(
+            position,
+            init_state_fn=chunked_vmap(
+                lambda x: one(x, logprior_fn=logprior_fn, loglikelihood_fn=loglikelihood_fn),
+                chunk_size,
+            ),
+            update_inner_kernel_params_fn=live_covariance_factor,
+            rng_key=rng_key,
+        )
+
+    return blackjax.SamplingAlgorithm(init, algorithm.step)
+
+
+def log_prior(x):
+    return -0.5 * (x**2).sum() / 9
+
+
+def nss_plan(loglikelihood, budget, chunk_size="auto", **more):
+    return plan_nss(
+        build,
+        loglikelihood_fn=loglikelihood,
+        logprior_fn=log_prior,
+        n_dim=N_DIM,
+        n_live=N_LIVE,
+        num_delete=NUM_DELETE,
+        num_inner_steps=2,
+        budget=budget,
+        chunk_size=chunk_size,
+        **more,
+    )
+
+
+def light(x):
+    return -0.5 * (x**2).sum()
+
+
+def test_where_everything_fits_three_programs_are_compiled(compiled_names):
+    plan = nss_plan(light, budget_of(100 * MIB))
+    assert sorted(compiled_names) == ["init", "kernel", "light"]
+    assert (plan.init.chunk_size, plan.step.chunk_size) == (N_LIVE, NUM_DELETE)
+    assert (plan.init.compiles, plan.step.compiles) == (1, 1)
+    assert plan.init.unchunked.is_compiled
+    assert plan.init.unchunked.fits
+
+
+def test_the_programs_that_were_certified_are_those_that_run(compiled_names):
+    plan = nss_plan(heavy, budget_of(20 * MIB))
+    for name in ("init", "step"):
+        assert plan.program(name).predicted_bytes == certified(plan, name) <= 20 * MIB
+    assert plan.init.waves > 1
+    assert plan.step.waves > 1
+    positions = np.random.default_rng(0).standard_normal((N_LIVE, N_DIM)).astype("float32")
+    key = jax.random.key(0)
+    compiled_names.clear()
+    state = plan.executable("init")(positions, key)
+    new_state, info = plan.executable("step")(key, state)
+    assert compiled_names == []
+    expected = [heavy_by_numpy(x.astype("float64")) for x in positions]
+    np.testing.assert_allclose(state.particles.loglikelihood, expected, rtol=1e-4)
+    dead = np.sort(expected)[: len(info.particles.loglikelihood)]
+    np.testing.assert_allclose(np.sort(info.particles.loglikelihood), dead, rtol=1e-4)
+    assert new_state.particles.loglikelihood.min() > dead.max()
+
+
+@pytest.mark.parametrize("chunk", [3, None])
+def test_explicit_chunks_are_certified_as_they_are(chunk):
+    plan = nss_plan(heavy, budget_of(500 * MIB), chunk)
+    assert plan.init.chunk_size == (chunk or N_LIVE)
+    assert plan.step.chunk_size == (chunk or NUM_DELETE)
+    assert (plan.init.compiles, plan.step.compiles) == (1, 1)
+
+
+def test_the_caller_s_own_step_program_is_the_one_that_is_certified():
+    def step_program(algorithm, chunk_size):
+        def program(rng_key, state, times):
+            return algorithm.step(rng_key, state)[0].particles.loglikelihood * times
+
+        return program
+
+    scalar = jax.ShapeDtypeStruct((), "float32")
+    plan = nss_plan(light, budget_of(MIB), step_program=step_program, step_arguments=(scalar,))
+    key = jax.random.key(0)
+    state = plan.executable("init")(jnp.ones((N_LIVE, N_DIM)) * jnp.arange(12.0)[:, None], key)
+    logls = plan.executable("step")(key, state, jnp.float32(2))
+    assert logls.shape == (N_LIVE,)
+    assert logls.max() <= 0
+
+
+def test_plans_go_to_json_and_back():
+    plan = nss_plan(light, budget_of(100 * MIB))
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert "fits" in str(plan.report())
+
+
+def test_callbacks_are_in_the_plan_s_warnings():
+    def fn(x):
+        return jax.pure_callback(
+            light, jax.ShapeDtypeStruct((), x.dtype), x, vmap_method="sequential"
+        )
+
+    plan = plan_calls(fn, X, 4, budget_of(MIB))
+    assert [text for text in plan.warnings if "pure_callback" in text]
+
+
+def test_memory_that_is_not_linear_in_the_batch_is_noted():
+    def fn(x):  # alone it is a product of two vectors' pieces, in a batch one sorted matrix each
+        return jnp.where(x.sum() > 0, heavy(x), heavy(x + 1) + heavy(2 * x))
+
+    plan = plan_calls(fn, X, 4, budget_of(100 * MIB), None)
+    one, many = plan.call.temp_bytes, plan.calls.footprint.temp_bytes / 4
+    noted = any("not linear" in text for text in plan.warnings)
+    assert noted == (not 0.8 <= many / one <= 1.25)
+
+
+def test_without_a_budget_the_machine_s_own_is_read():
+    plan = plan_calls(light, X, 3)
+    assert plan.budget.lines
+    assert plan.budget.limit_bytes <= 2 * read_budget().limit_bytes
