@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autofit_memplan.solver import balance, check_chunk_size, waves
@@ -56,10 +57,11 @@ def chunked_vmap(fn: Callable, chunk_size: int | None) -> Callable:
             return jax.vmap(fn)(*args)
         rounds, width = waves(n, chunk_size), balance(n, chunk_size)
         padded = rounds * width
-        fill = np.minimum(np.arange(padded), n - 1)
 
         def cut(x):
-            x = x if padded == n else x[fill]
+            if padded > n:
+                last = jnp.broadcast_to(x[-1:], (padded - n, *x.shape[1:]))
+                x = jnp.concatenate([x, last])
             return x.reshape((rounds, width, *x.shape[1:]))
 
         out = jax.lax.map(lambda wave: jax.vmap(fn)(*wave), jax.tree.map(cut, args))

@@ -22,7 +22,7 @@ FLAT = {name: level for level, row in enumerate(ROWS) for name in row}
 
 
 def imports(path):
-    """``(module, is_lazy)`` of every import of a file; lazy ones sit in a function or a type check."""
+    """``(module, is_lazy)`` of every import of a file; a lazy one is inside something."""
     tree = ast.parse(path.read_text())
     at_once = {id(node) for node in tree.body}
     for node in ast.walk(tree):

@@ -74,7 +74,7 @@ def certified(plan, name):
 X = jax.ShapeDtypeStruct((3,), "float32")
 
 
-@pytest.mark.parametrize("limit_mib", [5, 12, 30])
+@pytest.mark.parametrize("limit_mib", [4, 6, 12])
 def test_the_chunk_fits_and_the_next_larger_does_not(limit_mib):
     n, limit = 20, limit_mib * MIB
     plan = plan_calls(heavy, X, n, budget_of(limit))
@@ -92,7 +92,7 @@ def test_the_chunk_fits_and_the_next_larger_does_not(limit_mib):
 
 def test_the_certified_program_gives_the_right_values():
     xs = np.random.default_rng(0).standard_normal((7, 3)).astype("float32")
-    plan = plan_calls(heavy, xs[0], 7, budget_of(8 * MIB))
+    plan = plan_calls(heavy, xs[0], 7, budget_of(5 * MIB))
     assert 1 < plan.calls.chunk_size < 7
     expected = [heavy_by_numpy(x.astype("float64")) for x in xs]
     np.testing.assert_allclose(plan.executable("calls")(xs), expected, rtol=1e-5)
@@ -102,8 +102,8 @@ def test_the_largest_free_block_limits_the_temporaries():
     plan = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB))
     assert 1 < plan.calls.chunk_size < 20
     assert plan.calls.footprint.temp_bytes <= 9 * MIB
-    with pytest.raises(InfeasibleError, match="one block of one call needs .* largest free block"):
-        plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=MIB))
+    with pytest.raises(InfeasibleError, match=r"one block of one call needs .* largest free block"):
+        plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=MIB // 2))
     asked = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB), None)
     assert "in one block" in asked.warnings[0]
 
@@ -133,11 +133,11 @@ def test_one_call_that_does_not_fit_is_an_error_before_anything_runs():
         return heavy(x)
 
     before = {id(array) for array in jax.live_arrays()}
-    with pytest.raises(InfeasibleError, match=r"one call needs 2\.\d MiB; the budget is 1\.0 MiB"):
-        plan_calls(fn, X, 20, budget_of(MIB))
+    with pytest.raises(InfeasibleError, match=r"one call needs 1\.0 MiB; the budget is 512\.0 KiB"):
+        plan_calls(fn, X, 20, budget_of(MIB // 2))
     with pytest.raises(InfeasibleError) as raised:
-        nss_plan(fn, budget_of(MIB))
-    assert raised.value.needed_bytes > raised.value.limit_bytes == MIB
+        nss_plan(fn, budget_of(MIB // 2))
+    assert raised.value.needed_bytes > raised.value.limit_bytes == MIB // 2
     assert {id(array) for array in jax.live_arrays()} <= before
     assert not ran
 
@@ -243,7 +243,7 @@ def light(x):
 
 def test_where_everything_fits_three_programs_are_compiled(compiled_names):
     plan = nss_plan(light, budget_of(100 * MIB))
-    assert sorted(compiled_names) == ["init", "kernel", "light"]
+    assert sorted(compiled_names) == ["jit(init)", "jit(light)", "jit(step_fn)"]
     assert (plan.init.chunk_size, plan.step.chunk_size) == (N_LIVE, NUM_DELETE)
     assert (plan.init.compiles, plan.step.compiles) == (1, 1)
     assert plan.init.unchunked.is_compiled
@@ -251,9 +251,9 @@ def test_where_everything_fits_three_programs_are_compiled(compiled_names):
 
 
 def test_the_programs_that_were_certified_are_those_that_run(compiled_names):
-    plan = nss_plan(heavy, budget_of(20 * MIB))
+    plan = nss_plan(heavy, budget_of(5 * MIB))
     for name in ("init", "step"):
-        assert plan.program(name).predicted_bytes == certified(plan, name) <= 20 * MIB
+        assert plan.program(name).predicted_bytes == certified(plan, name) <= 5 * MIB
     assert plan.init.waves > 1
     assert plan.step.waves > 1
     positions = np.random.default_rng(0).standard_normal((N_LIVE, N_DIM)).astype("float32")

@@ -1,0 +1,1 @@
+"""Programs that measure; JSON out, with machine, versions and command beside each figure."""

@@ -1,0 +1,30 @@
+"""What a figure was measured on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import jax
+import psutil
+
+
+def machine() -> dict[str, object]:
+    """Device, versions and command, to be put beside every result."""
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    versions = {}
+    for name in ("jax", "jaxlib", "blackjax", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "device": jax.devices()[0].device_kind,
+        "platform": jax.default_backend(),
+        "cores": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "python": platform.python_version(),
+        "versions": versions,
+        "command": " ".join(["python", "-m", main.name, *sys.argv[1:]]) if main else sys.argv[0],
+    }
