@@ -14,6 +14,10 @@ from autofit_memplan.units import MIB
 # modules of programs not yet loaded, about 0.5 GB together, none of which the pool serves.
 LIBRARY_RESERVE_BYTES = 512 * MIB
 
+# What those libraries take from the pool at their first call, whatever the batch: 85 to 103 MB
+# beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`).
+WORKSPACE_BYTES = 128 * MIB
+
 _STATS_SOURCE = "JAX memory_stats"
 _CARD_LABEL = "free on the card"
 
@@ -71,6 +75,7 @@ def _allocator_account(cap: int, in_use: int, card: CardReading) -> Account:
     lines = [
         BudgetLine(label="allocator limit", bytes=cap, source=_STATS_SOURCE),
         BudgetLine(label="in use", bytes=-in_use, source=_STATS_SOURCE),
+        BudgetLine(label="workspaces", bytes=-WORKSPACE_BYTES, source="cuBLAS, cuSOLVER, cuFFT"),
     ]
     if card.free_bytes is None:
         lines.append(BudgetLine(label=_CARD_LABEL, bytes=None, source=card.source))

@@ -13,7 +13,9 @@ from typing import Any
 
 import jax
 
-_SEQUENTIAL_CPU: dict[str, str | bool] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+_SEQUENTIAL_CPU: dict[str, str | bool] = {
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
+}
 
 
 def compiler_options(platform: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
@@ -49,13 +51,19 @@ def arrays(variables: Iterable) -> Iterator[ShapedArray]:
 
 def constant_bytes(jaxpr: ClosedJaxpr | Jaxpr) -> int:
     """Bytes of the arrays closed over, each counted once however often it is used."""
+    # In some versions JAX wraps a NumPy array anew at each use, and the wrapper has no nbytes.
     constants = {
-        id(constant): constant
+        id(getattr(constant, "val", constant)): constant
         for program in programs(jaxpr)
         if isinstance(program, ClosedJaxpr)
         for constant in program.consts
     }
-    return sum(getattr(constant, "nbytes", 0) for constant in constants.values())
+    return sum(_nbytes(constant) for constant in constants.values())
+
+
+def _nbytes(constant: Any) -> int:
+    shape, dtype = getattr(constant, "shape", ()), getattr(constant, "dtype", None)
+    return 0 if dtype is None else math.prod(shape) * dtype.itemsize
 
 
 def findings(jaxpr: ClosedJaxpr | Jaxpr) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ CASES = (
 def measure_budget() -> dict:
     """The budget of this process, before and after the first allocation."""
     import jax
+    import numpy as np
 
     from autofit_memplan import read_budget
 
@@ -38,7 +39,7 @@ def measure_budget() -> dict:
         }
 
     before = reading()
-    held = jax.device_put(bytearray(2**28))  # a quarter of a gibibyte
+    held = jax.device_put(np.zeros(2**28, np.uint8))
     held.block_until_ready()
     return {"before": before, "holding_256_mib": reading()}
 

@@ -8,13 +8,14 @@ import psutil
 import pytest
 
 from autofit_memplan import budget as budget_module
-from autofit_memplan._device_memory import LIBRARY_RESERVE_BYTES
+from autofit_memplan._device_memory import LIBRARY_RESERVE_BYTES, WORKSPACE_BYTES
 from autofit_memplan._nvml import CardReading
 from autofit_memplan.budget import read_budget
 from autofit_memplan.errors import BudgetError, LimitError, TargetError
 from autofit_memplan.records import BudgetLine
 
 GIB = 2**30
+LEFT = 56 * GIB - WORKSPACE_BYTES  # of the fake card, without limit=
 
 
 @pytest.fixture
@@ -76,11 +77,11 @@ def test_the_default_device_is_jax_s():
         (40 * GIB, 40 * GIB),
         ("40 GiB", 40 * GIB),
         ("40GB", 40_000_000_000),
-        (0.5, 28 * GIB),
-        ("50 %", 28 * GIB),
-        (1.0, 56 * GIB),
-        ("100%", 56 * GIB),
-        (None, 56 * GIB),
+        (0.5, LEFT // 2),
+        ("50 %", LEFT // 2),
+        (1.0, LEFT),
+        ("100%", LEFT),
+        (None, LEFT),
     ],
 )
 def test_the_limit_is_honoured_and_shown(gpu, limit, expected):
@@ -90,14 +91,14 @@ def test_the_limit_is_honoured_and_shown(gpu, limit, expected):
     if limit is None:
         assert last.source != "user"
     else:
-        assert (last.source, last.bytes) == ("user", expected - 56 * GIB)
+        assert (last.source, last.bytes) == ("user", expected - LEFT)
 
 
 def test_a_limit_above_what_is_there_cannot_create_memory(gpu):
     budget = read_budget(gpu, limit="70 GiB")
-    assert budget.limit_bytes == 56 * GIB
+    assert budget.limit_bytes == LEFT
     assert budget.lines[-1] == BudgetLine(label="limit 70 GiB", bytes=0, source="user")
-    assert any("limit 70 GiB is more than the 56.0 GiB" in note for note in budget.notes)
+    assert any("limit 70 GiB is more than the 55.9 GiB" in note for note in budget.notes)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +126,13 @@ def test_the_smaller_account_binds_and_the_other_is_named(gpu):
     budget = read_budget(gpu)
     assert gpu.asked == [3]
     assert budget.limit_bytes == 19 * GIB - LIBRARY_RESERVE_BYTES
-    assert any("JAX's allocator (60.0 GiB left)" in note for note in budget.notes)
+    assert any("JAX's allocator (59.9 GiB left)" in note for note in budget.notes)
 
 
 def test_unknown_figures_are_lines_without_bytes(gpu):
     gpu.card = CardReading(None, "NVML: unknown (Driver Not Loaded)")
     budget = read_budget(gpu)
-    assert budget.limit_bytes == 56 * GIB
+    assert budget.limit_bytes == LEFT
     unknown = [line for line in budget.lines if line.bytes is None]
     assert [line.source for line in unknown] == ["NVML: unknown (Driver Not Loaded)"]
 
@@ -160,7 +161,7 @@ def test_other_accelerators_are_not_asked_of_nvml(gpu):
     gpu.platform = "tpu"
     budget = read_budget(gpu)
     assert gpu.asked == []
-    assert budget.limit_bytes == 56 * GIB
+    assert budget.limit_bytes == LEFT
     assert any("'tpu'" in note for note in budget.notes)
 
 

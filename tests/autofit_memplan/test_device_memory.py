@@ -9,7 +9,7 @@ import pynvml
 import pytest
 
 from autofit_memplan import _nvml
-from autofit_memplan._device_memory import LIBRARY_RESERVE_BYTES, device_memory
+from autofit_memplan._device_memory import LIBRARY_RESERVE_BYTES, WORKSPACE_BYTES, device_memory
 from autofit_memplan._nvml import CardReading, read_card
 
 MIB = 2**20
@@ -30,7 +30,7 @@ def test_before_the_first_allocation_of_a_busy_card_the_card_binds():
     # An 80 GiB card, 60 of them allowed, of which another process leaves 30.
     stats = {"bytes_limit": 60 * GIB, "bytes_in_use": 0, "pool_bytes": 0}
     assert totals(stats, free(30 * GIB)) == {
-        "JAX's allocator": 60 * GIB,
+        "JAX's allocator": 60 * GIB - WORKSPACE_BYTES,
         "free memory of the card": 30 * GIB - RESERVE,
     }
 
@@ -38,7 +38,7 @@ def test_before_the_first_allocation_of_a_busy_card_the_card_binds():
 def test_after_preallocation_the_pool_counts_although_nvml_calls_it_used():
     stats = {"bytes_limit": 60 * GIB, "bytes_in_use": 10 * GIB, "pool_bytes": 60 * GIB}
     assert totals(stats, free(19 * GIB)) == {
-        "JAX's allocator": 50 * GIB,
+        "JAX's allocator": 50 * GIB - WORKSPACE_BYTES,
         "free memory of the card": (60 - 10 + 19) * GIB - RESERVE,
     }
 
@@ -56,7 +56,7 @@ def test_nvml_unknown_is_said_and_is_not_zero():
     card = CardReading(None, "NVML: unknown (Insufficient Permissions)")
     memory = device_memory({"bytes_limit": 60 * GIB, "bytes_in_use": 1, "pool_bytes": 0}, card)
     (account,) = memory.accounts
-    assert account.total_bytes == 60 * GIB - 1
+    assert account.total_bytes == 60 * GIB - 1 - WORKSPACE_BYTES
     assert account.lines[-1].bytes is None
     assert any("NVML: unknown (Insufficient Permissions)" in note for note in memory.notes)
 

@@ -45,7 +45,9 @@ def test_the_executable_runs_and_gives_the_right_values():
 
 def test_constants_are_added_to_what_xla_states():
     matrix = jnp.ones((256, 256))
-    with_constant = compile_program(lambda x: (matrix * x).sum(1), jnp.ones(256), platform="cpu").footprint
+    with_constant = compile_program(
+        lambda x: (matrix * x).sum(1), jnp.ones(256), platform="cpu"
+    ).footprint
     as_argument = compile_program(
         lambda m, x: (m * x).sum(1),
         jax.ShapeDtypeStruct((256, 256), "float32"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +88,8 @@ class RunOutput:
         result = self._result(run)
         result.save()
         self._paths.save_text("search.summary", _summary(run))
-        self._fitness.analysis.save_results(self._paths, result)
+        with _reported("save_results"):
+            self._fitness.analysis.save_results(self._paths, result)
         if run.ended == "converged":
             self._visualize(result.instance, during_analysis=False)
             self._paths.mark_complete()
@@ -117,7 +121,22 @@ class RunOutput:
     def _visualize(self, instance: Any, during_analysis: bool) -> None:
         analysis = self._fitness.analysis
         if analysis.should_visualize(self._paths, during_analysis):
-            analysis.visualize(self._paths, instance, during_analysis)
+            with _reported("visualize"):
+                analysis.visualize(self._paths, instance, during_analysis)
+
+
+@contextmanager
+def _reported(hook: str) -> Iterator[None]:
+    """A user's hook that fails is reported; the samples of a long run are worth more than it."""
+    try:
+        yield
+    except Exception as error:
+        logger.exception("Analysis.%s failed", hook)
+        warnings.warn(
+            f"Analysis.{hook} failed with {type(error).__name__}: {error}. The samples are not "
+            "touched by it; search.log has the traceback.",
+            stacklevel=2,
+        )
 
 
 def _summary(run: Run) -> str:

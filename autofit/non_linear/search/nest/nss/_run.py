@@ -63,9 +63,7 @@ class Run:
         self.rng_key, self.state = block.rng_key, block.state
         if done:
             self.dead.append(
-                jax.tree.map(
-                    lambda x: np.asarray(x)[:done].reshape(-1, *x.shape[2:]), block.dead
-                )
+                jax.tree.map(lambda x: np.asarray(x)[:done].reshape(-1, *x.shape[2:]), block.dead)
             )
         self.iterations += done
         self.useful_evaluations += int(block.evaluations.useful)

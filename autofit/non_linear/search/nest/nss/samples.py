@@ -14,6 +14,7 @@ from autofit.non_linear.samples import Samples
 from autofit.non_linear.search.nest.nss._evidence import evidence
 from autofit.non_linear.search.nest.nss._run import Run
 
+
 def all_points(run: Run) -> StateWithLogLikelihood:
     """Dead and live points together, on the host, leaves of shape ``(n_samples, ...)``."""
     live = jax.tree.map(np.asarray, run.state.particles)
