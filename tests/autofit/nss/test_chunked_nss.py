@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
-from autofit.non_linear.search.nest.nss._chunked_update import count_evaluations
+from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 
 N_DIM, N_LIVE, NUM_DELETE, NUM_INNER_STEPS = 5, 20, 10, 10
 

@@ -9,7 +9,7 @@ import blackjax
 import jax
 import jax.numpy as jnp
 
-from autofit.non_linear.search.nest.nss._chunked_update import Evaluations
+from autofit.non_linear.search.nest.nss._evaluations import Evaluations
 
 CAPACITY = 64
 """Most iterations of one device call; their dead points wait on the device in the meantime."""

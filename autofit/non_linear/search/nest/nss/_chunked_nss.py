@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, get_args
 
 import blackjax
 from blackjax.ns.adaptive import init as ns_init
@@ -14,9 +15,11 @@ from autofit.non_linear.search.nest.nss._chunked_update import (
     given_direction_proposal,
     make_chunked_update_strategy,
 )
+from autofit.non_linear.search.nest.nss._lanes import make_lane_update_strategy
 from autofit.non_linear.search.nest.nss._memory import chunked_vmap
 
 ChunkSize = int | None
+Scheduler = Literal["lanes", "map"]
 
 
 def build_chunked_nss_algorithm(
@@ -26,6 +29,7 @@ def build_chunked_nss_algorithm(
     num_inner_steps: int,
     num_delete: int,
     chunk_size: ChunkSize | tuple[ChunkSize, ChunkSize],
+    scheduler: Scheduler | None = None,
 ) -> blackjax.SamplingAlgorithm:
     """Nested slice sampling whose init and step evaluate `chunk_size` particles at a time.
 
@@ -43,7 +47,15 @@ def build_chunked_nss_algorithm(
         Particles replaced per step.
     chunk_size
         Most particles at once, or a pair: one chunk for init and another for step. ``None``, or
-        as many as there are particles, is `blackjax.nss` itself, bit for bit.
+        as many as there are live points, is `blackjax.nss` itself, bit for bit.
+    scheduler
+        How a step works through its particles in chunks: ``"lanes"``, where no chain waits for
+        another (the default), or ``"map"``, wave by wave. Named, it also holds without chunks.
+
+    Raises
+    ------
+    ValueError
+        For a scheduler that does not exist.
 
     Returns
     -------
@@ -53,20 +65,28 @@ def build_chunked_nss_algorithm(
     ----------
     Yallup, Kroupa & Handley 2026, arXiv:2601.23252.
     """
+    if scheduler not in (None, *get_args(Scheduler)):
+        raise ValueError(f'scheduler must be "lanes" or "map", not {scheduler!r}')
     init_chunk, step_chunk = chunk_size if isinstance(chunk_size, tuple) else (chunk_size,) * 2
     init_state = partial(
         init_state_strategy, logprior_fn=logprior_fn, loglikelihood_fn=loglikelihood_fn
     )
-    if step_chunk is None or step_chunk >= num_delete:
-        kernel = build_kernel(init_state, num_inner_steps, num_delete)
-    else:
-        kernel = build_kernel(
+    upstream = build_kernel(init_state, num_inner_steps, num_delete)
+    if scheduler == "map":
+        chunked = build_kernel(
             init_state,
             num_inner_steps,
             num_delete,
             proposal=given_direction_proposal,
             inner_kernel_params=live_covariance_factor,
-            update_strategy=make_chunked_update_strategy(step_chunk),
+            update_strategy=make_chunked_update_strategy(step_chunk or num_delete),
+        )
+    else:
+        chunked = build_kernel(
+            init_state,
+            num_inner_steps,
+            num_delete,
+            update_strategy=make_lane_update_strategy(init_state, step_chunk),
         )
 
     def init(position, rng_key=None):
@@ -77,4 +97,10 @@ def build_chunked_nss_algorithm(
             rng_key=rng_key,
         )
 
-    return blackjax.SamplingAlgorithm(init, kernel)
+    def step(rng_key, state):
+        n_live = len(state.particles.loglikelihood)
+        everything = step_chunk is None or step_chunk >= max(n_live, num_delete)
+        kernel = upstream if everything and scheduler is None else chunked
+        return kernel(rng_key, state)
+
+    return blackjax.SamplingAlgorithm(init, step)

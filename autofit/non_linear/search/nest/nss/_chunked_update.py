@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from blackjax.mcmc.slice import SliceInfo
-from blackjax.ns.nss import sample_direction_from_covariance_factor
 
 from autofit.non_linear.search.nest.nss._memory import chunked_vmap
+from autofit.non_linear.search.nest.nss._moves import draw_directions, split_per_move
 
 
 def make_chunked_update_strategy(chunk_size: int) -> Callable:
@@ -68,34 +66,6 @@ def choose_survivors(rng_key, particles, loglikelihood_0, num_delete: int):
     return jax.tree.map(lambda x: x[chosen], particles)
 
 
-def split_per_move(rng_key, num_delete: int, num_moves: int):
-    """Keys of every (particle, move), shape ``(num_delete, num_moves)``, split as blackjax does."""
-    return jax.vmap(lambda key: jax.random.split(key, num_moves))(
-        jax.random.split(rng_key, num_delete)
-    )
-
-
-def draw_directions(keys, position, covariance_factor):
-    """Slice directions of every (particle, move); leaves ``(num_delete, num_moves, ...)``.
-
-    They depend on the keys alone. Drawing them here, for all particles of a move at once as
-    upstream does, keeps the rounding of the product with `covariance_factor` independent of
-    the chunk size.
-    """
-
-    def for_all_particles(_, move_keys):
-        def draw(key, particle_position):
-            direction_key, _ = jax.random.split(key)
-            return sample_direction_from_covariance_factor(
-                direction_key, particle_position, covariance_factor
-            )
-
-        return None, jax.vmap(draw)(move_keys, position)
-
-    _, directions = jax.lax.scan(for_all_particles, None, keys.T)
-    return jax.tree.map(lambda x: x.swapaxes(0, 1), directions)
-
-
 def given_direction_proposal(init_state_fn: Callable, loglikelihood_0, *, direction) -> Callable:
     """`blackjax.ns.nss.covariance_proposal` along a direction that was drawn beforehand."""
 
@@ -108,48 +78,3 @@ def given_direction_proposal(init_state_fn: Callable, loglikelihood_0, *, direct
         return slice_fn
 
     return proposal_generator
-
-
-class Evaluations(NamedTuple):
-    """Likelihood evaluations of one iteration.
-
-    Attributes
-    ----------
-    useful
-        What the chains needed, one by one.
-    total
-        What the device computed: chains that share a batch wait for the slowest in each loop.
-    """
-
-    useful: jax.Array
-    total: jax.Array
-
-
-def count_evaluations(info: SliceInfo, chunk_size: int) -> Evaluations:
-    """Count the likelihood evaluations behind a step's `SliceInfo`, exactly.
-
-    A slice move evaluates both ends of its bracket, then steps out to the left, then to the
-    right, then shrinks; in a batch each of the three loops runs until its slowest chain is done.
-
-    Parameters
-    ----------
-    info
-        Leaves of shape ``(num_delete, num_inner_steps)``.
-    chunk_size
-        Chains in one batch.
-    """
-    # The bracket starts at (-u, 1 - u) with u in [0, 1) and grows by whole widths of 1.
-    left = jnp.floor(-info.bracket_left).astype(info.num_expansions.dtype)
-    loops = (left, info.num_expansions - left, info.num_shrink)
-    useful = 2 * left.size + sum(loop.sum() for loop in loops)
-
-    def slowest(*chain_loops):
-        return sum(loop.max(axis=0) for loop in chain_loops)
-
-    n = left.shape[0]
-    rounds = -(-n // chunk_size)
-    width = -(-n // rounds)
-    fill = jnp.minimum(jnp.arange(rounds * width), n - 1)
-    per_wave = jax.vmap(slowest)(*(x[fill].reshape(rounds, width, -1) for x in loops))
-    total = width * (2 * rounds * left.shape[1] + per_wave.sum())
-    return Evaluations(useful, total)

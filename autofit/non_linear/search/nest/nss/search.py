@@ -21,7 +21,7 @@ from autofit.non_linear.paths import AbstractPaths, paths_for
 from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss._block import block_program
 from autofit.non_linear.search.nest.nss._chunked_nss import build_chunked_nss_algorithm
-from autofit.non_linear.search.nest.nss._chunked_update import count_evaluations
+from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit.non_linear.search.nest.nss._memory import Plan, plan_nss, read_budget
 from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._output import RunOutput

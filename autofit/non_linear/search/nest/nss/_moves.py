@@ -1,0 +1,119 @@
+"""Everything random about a step, drawn ahead for every (particle, move) from its own key.
+
+The draws are those of `blackjax.mcmc.slice` with the same keys, split in the same way. None of
+them depends on where a chain is, so the order in which moves are run cannot change a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from blackjax.ns.nss import sample_direction_from_covariance_factor
+
+DRAWN_AHEAD = 16
+"""Shrink proposals drawn ahead for each move; the few moves that need more split on the way."""
+
+
+class Moves(NamedTuple):
+    """The random parts of slice moves; leaves of shape ``(num_delete, num_moves, ...)``.
+
+    Attributes
+    ----------
+    direction
+        Slice direction, a pytree like a position.
+    log_height
+        Log of the slice level's uniform, to be added to the log density.
+    offset
+        Where the initial unit bracket starts: at ``-offset``.
+    budget_left
+        Step-outs allowed to the left; the right side has the rest of ``max_steps - 1``.
+    shrink
+        Uniforms of the first `DRAWN_AHEAD` shrink proposals, in a last axis.
+    shrink_key
+        The key that the later ones go on from.
+    """
+
+    direction: Any
+    log_height: jax.Array
+    offset: jax.Array
+    budget_left: jax.Array
+    shrink: jax.Array
+    shrink_key: jax.Array
+
+
+def split_per_move(rng_key, num_delete: int, num_moves: int):
+    """Keys of every (particle, move), shape ``(num_delete, num_moves)``, split as blackjax does."""
+    return jax.vmap(lambda key: jax.random.split(key, num_moves))(
+        jax.random.split(rng_key, num_delete)
+    )
+
+
+def draw_directions(keys, position, covariance_factor):
+    """Slice directions of every (particle, move); leaves ``(num_delete, num_moves, ...)``.
+
+    They depend on the keys alone. Drawing them for all particles of a move at once, as upstream
+    does, keeps the rounding of the product with `covariance_factor` independent of the chunk size.
+    """
+
+    def for_all_particles(_, move_keys):
+        def draw(key, particle_position):
+            direction_key, _ = jax.random.split(key)
+            return sample_direction_from_covariance_factor(
+                direction_key, particle_position, covariance_factor
+            )
+
+        return None, jax.vmap(draw)(move_keys, position)
+
+    _, directions = jax.lax.scan(for_all_particles, None, keys.swapaxes(0, 1))
+    return jax.tree.map(lambda x: x.swapaxes(0, 1), directions)
+
+
+def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
+    """Draw the moves of every key.
+
+    Parameters
+    ----------
+    keys
+        Typed keys of shape ``(num_delete, num_moves)``, see `split_per_move`.
+    directions
+        Leaves ``(num_delete, num_moves, ...)``.
+    max_steps
+        Cap on the step-outs of one move, both sides together.
+    dtype
+        Of the coordinates along the slice.
+    """
+
+    def draw(key):
+        _, slice_key = jax.random.split(key)
+        level_key, interval_key, shrink_key = jax.random.split(slice_key, 3)
+        offset_key, budget_key = jax.random.split(interval_key)
+        shrink_key, shrink = jax.lax.scan(
+            lambda key, _: next_shrink(key, dtype), shrink_key, length=DRAWN_AHEAD
+        )
+        budget = jnp.floor(max_steps * jax.random.uniform(budget_key, dtype=dtype))
+        return (
+            jnp.log(jax.random.uniform(level_key, dtype=dtype)),
+            jax.random.uniform(offset_key, dtype=dtype),
+            budget.astype(jnp.int32),
+            shrink,
+            shrink_key,
+        )
+
+    return Moves(directions, *jax.vmap(jax.vmap(draw))(keys))
+
+
+def next_shrink(key, dtype) -> tuple[jax.Array, jax.Array]:
+    """The key to go on from and the uniform of the next shrink proposal."""
+    key, subkey = jax.random.split(key)
+    return key, jax.random.uniform(subkey, dtype=dtype)
+
+
+DrawDirections = Callable[..., Any]
+"""``(keys, positions, **inner_kernel_params) -> directions``, the seam for other slice moves.
+
+Hit-and-run moves use `draw_directions`. Coordinate sweeps (blackjax's swig) would return the
+axis directions ``width * e_i`` in their random order, with one move per axis and sweep.
+"""
