@@ -80,6 +80,7 @@ def plan_nss(
     chunk_size: ChunkRequest = "auto",
     step_program: Callable | None = None,
     step_arguments: tuple = (),
+    calls_held: int = 2,
 ) -> Plan:
     """Choose the chunk sizes of a nested slice sampler's init and step on its real programs.
 
@@ -102,6 +103,9 @@ def plan_nss(
         caller's loop will run, when that is more than one bare ``algorithm.step``.
     step_arguments
         Further example arguments of it.
+    calls_held
+        Calls whose memory one particle of the step is expected to hold, to begin the search near
+        its end: 2 for upstream's step, 1 for one with a single call site.
 
     Returns
     -------
@@ -135,12 +139,12 @@ def plan_nss(
         )
 
     def init_at(chunk: int):
-        return build(chunk if chunk < n_live else None).init, (positions, key)
+        return build(None if chunk_size is None else chunk).init, (positions, key)
 
     state = jax.eval_shape(build(None).init, positions, key)
 
     def step_at(chunk: int):
-        algorithm = build(chunk if chunk < num_delete else None)
+        algorithm = build(None if chunk_size is None else chunk)
         program = step_program(algorithm, chunk) if step_program else algorithm.step
         return program, (key, state, *step_arguments)
 
@@ -150,7 +154,7 @@ def plan_nss(
         call,
         [
             (Candidate("init", n_live, init_at, 1), chunk_size),
-            (Candidate("step", num_delete, step_at, 2), chunk_size),
+            (Candidate("step", num_delete, step_at, calls_held), chunk_size),
         ],
     )
 

@@ -1,5 +1,6 @@
 """A plan made by hand, with figures that all print differently."""
 
+import jax
 import pytest
 
 from autofit_memplan.records import (
@@ -13,6 +14,13 @@ from autofit_memplan.records import (
 
 MIB = 2**20
 GIB = 2**30
+
+
+@pytest.fixture(autouse=True)
+def single_precision():
+    """JAX as the planner alone finds it, whatever another test's import has switched on."""
+    with jax.enable_x64(False):
+        yield
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
-from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
+from autofit.non_linear.search.nest.nss._evaluations import CountedInfo, count_evaluations
 
 N_DIM, N_LIVE, NUM_DELETE, NUM_INNER_STEPS = 5, 20, 10, 10
 
@@ -25,13 +25,14 @@ def reference():
     return blackjax.nss(log_prior, log_likelihood, NUM_INNER_STEPS, NUM_DELETE)
 
 
-def chunked(chunk_size):
+def chunked(chunk_size, scheduler=None):
     return build_chunked_nss_algorithm(
         logprior_fn=log_prior,
         loglikelihood_fn=log_likelihood,
         num_inner_steps=NUM_INNER_STEPS,
         num_delete=NUM_DELETE,
         chunk_size=chunk_size,
+        scheduler=scheduler,
     )
 
 
@@ -44,7 +45,10 @@ def run(algorithm, dtype):
     while not state.integrator.logZ_live - state.integrator.logZ < -3:
         key, step_key = jax.random.split(key)
         state, info = step(step_key, state)
-        infos.append(info)
+        update_info = info.update_info
+        if isinstance(update_info, CountedInfo):
+            update_info = update_info.slice_info
+        infos.append(info._replace(update_info=update_info))
     return start, state, infos
 
 
@@ -63,10 +67,12 @@ def upstream(request):
         yield request.param, run(reference(), request.param)
 
 
-@pytest.mark.parametrize("chunk_size", [2, 3, 7, (3, 4), (None, 2), (7, None)])
-def test_same_bits_as_upstream(upstream, chunk_size):
+@pytest.mark.parametrize("scheduler", ["lanes", "map"])
+@pytest.mark.parametrize("chunk_size", [2, 3, 7, 10, (3, 4), (None, 2), (7, None)])
+def test_same_bits_as_upstream(upstream, chunk_size, scheduler):
+    """Live and dead points, birth contours, slice infos and evidence of a whole run."""
     dtype, expected = upstream
-    assert_same_bits(run(chunked(chunk_size), dtype), expected)
+    assert_same_bits(run(chunked(chunk_size, scheduler), dtype), expected)
 
 
 @pytest.mark.parametrize("chunk_size", [None, N_LIVE, 1000])
@@ -86,9 +92,10 @@ def test_without_chunks_it_is_upstream(upstream, chunk_size):
     assert _nameless(ours[1]) == _nameless(theirs[1])
 
 
-def test_one_particle_at_a_time_is_the_same_chain_up_to_rounding(upstream):
-    dtype, (start, state, infos) = upstream
-    alone = run(chunked(1), dtype)
+@pytest.mark.parametrize("scheduler", ["lanes", "map"])
+def test_one_particle_at_a_time_is_the_same_chain_up_to_rounding(upstream, scheduler):
+    dtype, (_, state, infos) = upstream
+    alone = run(chunked(1, scheduler), dtype)
     assert len(alone[2]) == len(infos)
     tolerance = 1e-4 if dtype == jnp.float32 else 1e-12
     np.testing.assert_allclose(alone[1].integrator.logZ, state.integrator.logZ, rtol=tolerance)
@@ -119,21 +126,23 @@ def test_positions_may_be_pytrees():
     assert_same_bits(evidence(3), evidence(None))
 
 
-def test_evaluations_are_counted_exactly():
-    """Against a likelihood that counts its own calls on the host, one by one."""
+@pytest.fixture(scope="module")
+def counting():
+    """Evaluations as counted, and as a callback in the likelihood saw them, by chunk size."""
     calls = []
 
     def counted(x):
         jax.debug.callback(lambda _: calls.append(1), x[0])
         return log_likelihood(x)
 
-    def count(chunk_size):
+    def count(chunk_size, scheduler):
         algorithm = build_chunked_nss_algorithm(
             logprior_fn=log_prior,
             loglikelihood_fn=counted,
             num_inner_steps=3,
             num_delete=NUM_DELETE,
             chunk_size=chunk_size,
+            scheduler=scheduler,
         )
         positions = jax.random.uniform(jax.random.key(1), (N_LIVE, N_DIM), minval=-9.0, maxval=9.0)
         state = jax.jit(algorithm.init)(positions, jax.random.key(0))
@@ -142,14 +151,30 @@ def test_evaluations_are_counted_exactly():
         _, info = jax.jit(algorithm.step)(jax.random.key(2), state)
         jax.block_until_ready(info)
         jax.effects_barrier()
-        return count_evaluations(info.update_info, chunk_size), len(calls)
+        return jax.tree.map(int, count_evaluations(info.update_info, chunk_size)), len(calls)
 
-    for chunk_size in (NUM_DELETE, 4, 2):
-        evaluations, called = count(chunk_size)
-        assert int(evaluations.total) == called
-        assert int(evaluations.useful) < called
-    evaluations, called = count(1)
-    assert int(evaluations.useful) == int(evaluations.total) == called
+    return count
+
+
+@pytest.mark.parametrize("scheduler", ["lanes", "map"])
+def test_evaluations_are_counted_exactly(counting, scheduler):
+    """Against a likelihood that counts its own calls on the host, one by one."""
+    (useful, total), called = counting(4, scheduler)
+    assert useful < total == called
+    alone, called_alone = counting(1, scheduler)
+    assert alone.useful == alone.total == called_alone == useful
+
+
+def test_lanes_evaluate_less_and_waste_less(counting):
+    (map_useful, map_total), _ = counting(NUM_DELETE, "map")
+    (lanes_useful, lanes_total), _ = counting(NUM_DELETE, "lanes")
+    assert lanes_useful < map_useful  # bracket ends without a step-out left are not evaluated
+    assert lanes_useful / lanes_total > map_useful / map_total
+
+
+def test_an_unknown_scheduler_is_refused():
+    with pytest.raises(ValueError, match='must be "lanes" or "map", not \'waves\''):
+        chunked(3, "waves")
 
 
 def _nameless(text: str) -> str:

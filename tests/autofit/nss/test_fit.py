@@ -92,17 +92,21 @@ def test_a_finished_fit_is_loaded(output, compilations):
     assert again.log_evidence == first.log_evidence
 
 
-def test_the_chunk_size_changes_nothing_but_memory():
+def test_chunks_and_schedulers_change_nothing_but_the_cost():
     def fit(**chunks):
         return af.NSS(**SMALL, **chunks).fit(cube(5, 5.0), CorrelatedGaussian())
 
-    whole, chunked = fit(chunk_size=None), fit(chunk_size=7)
-    np.testing.assert_array_equal(whole.samples.parameters, chunked.samples.parameters)
-    assert whole.log_evidence == chunked.log_evidence
-    useful = [r.samples.samples_info["useful_evaluations"] for r in (whole, chunked)]
-    total = [r.samples.samples_info["total_evaluations"] for r in (whole, chunked)]
-    assert useful[0] == useful[1]
-    assert total[0] > total[1]
+    whole = fit(chunk_size=None)
+    waves = fit(chunk_size=7, scheduler="map")
+    lanes = fit(chunk_size=7)
+    for other in (waves, lanes):
+        np.testing.assert_array_equal(whole.samples.parameters, other.samples.parameters)
+        assert whole.log_evidence == other.log_evidence
+    info = [result.samples.samples_info for result in (whole, waves, lanes)]
+    useful = [i["useful_evaluations"] for i in info]
+    total = [i["total_evaluations"] for i in info]
+    assert useful[0] == useful[1] > useful[2]
+    assert total[0] > total[1] > total[2]
 
 
 def test_max_iterations_gives_what_there_is(output):

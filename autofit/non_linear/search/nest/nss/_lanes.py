@@ -126,9 +126,7 @@ def make_lane_update_strategy(
                 loglikelihood_0=loglikelihood_0,
                 max_steps=max_steps,
                 max_shrinkage=max_shrinkage,
-                evaluate=jax.vmap(
-                    lambda x: init_state_fn(x, loglikelihood_birth=loglikelihood_0)
-                ),
+                evaluate=jax.vmap(lambda x: init_state_fn(x, loglikelihood_birth=loglikelihood_0)),
             )
             end = jax.lax.while_loop(rules.is_unfinished, rules.tick, rules.begin(width))
             particles, records = rules.outcome(end)

@@ -21,6 +21,7 @@ class Options:
     max_iterations: int | None
     chunk_size: int | str | None
     checkpoint_interval: int
+    scheduler: str | None
 
     def __post_init__(self) -> None:
         _require_int("n_live", self.n_live, least=2)
@@ -33,6 +34,8 @@ class Options:
         if self.chunk_size is not None and self.chunk_size != "auto":
             what = 'None (no chunks), "auto", or a positive int'
             _require_int("chunk_size", self.chunk_size, least=1, what=what)
+        if self.scheduler not in (None, "lanes", "map"):
+            raise OptionError(f'scheduler must be "lanes" or "map", not {self.scheduler!r}')
         if isinstance(self.termination, bool) or not isinstance(self.termination, int | float):
             raise OptionError(f"termination must be a number, not {self.termination!r}")
         if not math.isfinite(self.termination):

@@ -67,6 +67,9 @@ class NSS:
         The same seed gives the same chains.
     silence
         Print nothing; `search.log` is written all the same.
+    scheduler
+        How a step works through its points in chunks: ``"lanes"`` (the default), where no chain
+        waits for another, or ``"map"``, wave by wave. The chains are the same.
     number_of_cores, session
         Accepted so that scripts written for PyAutoFit run unchanged; the device is used as a whole
         and results go to the folder alone.
@@ -101,6 +104,7 @@ class NSS:
         *,
         memory_limit: int | float | str | None = None,
         max_iterations: int | None = None,
+        scheduler: str | None = None,
     ) -> None:
         self.name, self.path_prefix, self.unique_tag = name, path_prefix, unique_tag
         self.memory_limit = memory_limit
@@ -116,6 +120,7 @@ class NSS:
             max_iterations=max_iterations,
             chunk_size=chunk_size,
             checkpoint_interval=checkpoint_interval,
+            scheduler=scheduler,
         )
         read_budget(limit=memory_limit)  # a limit that makes no sense is refused here and now
 
@@ -203,7 +208,7 @@ class NSS:
             return block_program(algorithm, count, options.termination)
 
         return plan_nss(
-            build_chunked_nss_algorithm,
+            partial(build_chunked_nss_algorithm, scheduler=options.scheduler),
             loglikelihood_fn=fitness.log_likelihood,
             logprior_fn=fitness.log_prior,
             n_dim=fitness.n_dim,
@@ -214,6 +219,7 @@ class NSS:
             chunk_size=options.chunk_size,
             step_program=step_program,
             step_arguments=(jax.ShapeDtypeStruct((), jnp.int32),),
+            calls_held=2 if options.scheduler == "map" else 1,
         )
 
     def _start(self, fitness: Fitness, plan: Plan) -> Run:
@@ -251,7 +257,7 @@ class NSS:
     def describe(self) -> dict[str, Any]:
         """What determines the chains; how they are cut into chunks does not."""
         description = asdict(self.options)
-        for name in ("chunk_size", "checkpoint_interval", "max_iterations"):
+        for name in ("chunk_size", "checkpoint_interval", "max_iterations", "scheduler"):
             del description[name]
         return {"class": "NSS", **description}
 
