@@ -9,6 +9,7 @@ from autofit_memplan.errors import (
     LimitError,
     MemplanError,
 )
+from autofit_memplan.jaxprs import elements_computed
 from autofit_memplan.planner import plan_calls, plan_nss
 from autofit_memplan.records import DeviceBudget, Footprint, Plan, ProgramPlan
 
@@ -23,6 +24,7 @@ __all__ = [
     "Plan",
     "ProgramPlan",
     "chunked_vmap",
+    "elements_computed",
     "plan_calls",
     "plan_nss",
     "read_budget",

@@ -92,3 +92,26 @@ def findings(jaxpr: ClosedJaxpr | Jaxpr) -> tuple[str, ...]:
             "returned wrong values at such sizes; use a smaller chunk_size"
         )
     return tuple(warnings)
+
+
+_OF_UNKNOWN_COST = {"while", "scan", "cholesky", "lu", "qr", "eigh", "svd", "fft", "sort"}
+
+
+def elements_computed(jaxpr: ClosedJaxpr | Jaxpr) -> int | None:
+    """Array elements that one execution reads or writes: a rough measure of its work.
+
+    Returns
+    -------
+    The sum over all operations of the larger of elements in and elements out; ``None`` where
+    there is something whose work its shapes do not tell: a loop, a factorisation, a host call.
+    """
+    total = 0
+    for equation in equations(jaxpr):
+        name = equation.primitive.name
+        if name in _OF_UNKNOWN_COST or any(call in name for call in _HOST_CALLS):
+            return None
+        if any(_programs_in(tuple(equation.params.values()))):
+            continue  # a call: its own equations are counted
+        read = sum(array.size for array in arrays(equation.invars))
+        total += max(read, sum(array.size for array in arrays(equation.outvars)))
+    return total

@@ -81,6 +81,7 @@ def plan_nss(
     step_program: Callable | None = None,
     step_arguments: tuple = (),
     calls_held: int = 2,
+    notes: tuple[str, ...] = (),
 ) -> Plan:
     """Choose the chunk sizes of a nested slice sampler's init and step on its real programs.
 
@@ -106,6 +107,8 @@ def plan_nss(
     calls_held
         Calls whose memory one particle of the step is expected to hold, to begin the search near
         its end: 2 for upstream's step, 1 for one with a single call site.
+    notes
+        The caller's own, to be shown with the plan's warnings.
 
     Returns
     -------
@@ -156,24 +159,30 @@ def plan_nss(
             (Candidate("init", n_live, init_at, 1), chunk_size),
             (Candidate("step", num_delete, step_at, calls_held), chunk_size),
         ],
+        notes,
     )
 
 
 def _plan(
-    budget: DeviceBudget, call: Program, requests: list[tuple[Candidate, ChunkRequest]]
+    budget: DeviceBudget,
+    call: Program,
+    requests: list[tuple[Candidate, ChunkRequest]],
+    notes: tuple[str, ...] = (),
 ) -> Plan:
     if demand(call.footprint, budget) > budget.limit_bytes:
         raise infeasible("one call", call.footprint, budget)
-    notes = dict.fromkeys(call.warnings)
+    warnings = dict.fromkeys((*notes, *call.warnings))
     executables, plans = {}, []
     per_call = call.footprint.temp_bytes + call.footprint.scratch_bytes
     for candidate, request in requests:
         program, plan = certify(candidate, request, budget, call.footprint, per_call)
-        notes |= dict.fromkeys(program.warnings)
-        notes |= dict.fromkeys(memory_notes(plan, per_call, budget))
+        warnings |= dict.fromkeys(program.warnings)
+        warnings |= dict.fromkeys(memory_notes(plan, per_call, budget))
         executables[plan.name] = program.executable
         plans.append(plan)
-    result = Plan(budget=budget, call=call.footprint, programs=tuple(plans), warnings=tuple(notes))
+    result = Plan(
+        budget=budget, call=call.footprint, programs=tuple(plans), warnings=tuple(warnings)
+    )
     result._executables.update(executables)
     return result
 

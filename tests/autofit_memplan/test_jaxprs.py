@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.experimental import io_callback
 
-from autofit_memplan.jaxprs import constant_bytes, equations, findings
+from autofit_memplan.jaxprs import constant_bytes, elements_computed, equations, findings
 from autofit_memplan.scratch import scratch_bytes
 
 MIB = 2**20
@@ -138,3 +138,14 @@ def test_factorisations_have_a_bound_that_grows_with_the_operand(fn):
     small, large = (scratch_bytes(trace(fn, (b, 64, 64)), "gpu") for b in (1, 8))
     assert small > MIB  # the part that does not grow
     assert large - small >= 7 * 64 * 64 * 4
+
+
+def test_elements_computed_measure_the_work():
+    def traced(fn):
+        return jax.jit(fn).trace(jnp.ones(10)).jaxpr
+
+    assert elements_computed(traced(lambda x: x + 1.0)) in (10, 11)  # the scalar may count
+    assert elements_computed(traced(lambda x: jnp.outer(x, x))) >= 100
+    assert elements_computed(traced(lambda x: jax.jit(jnp.sin)(x))) == 10
+    assert elements_computed(traced(lambda x: jnp.linalg.cholesky(jnp.diag(x)))) is None
+    assert elements_computed(traced(lambda x: jax.lax.fori_loop(0, 9, lambda i, y: y, x))) is None

@@ -50,7 +50,8 @@ def build_chunked_nss_algorithm(
         as many as there are live points, is `blackjax.nss` itself, bit for bit.
     scheduler
         How a step works through its particles in chunks: ``"lanes"``, where no chain waits for
-        another (the default), or ``"map"``, wave by wave. Named, it also holds without chunks.
+        another (the default), or ``"map"``, wave by wave, which in one wave is upstream's step.
+        Named, it also holds without chunks.
 
     Raises
     ------
@@ -72,21 +73,24 @@ def build_chunked_nss_algorithm(
         init_state_strategy, logprior_fn=logprior_fn, loglikelihood_fn=loglikelihood_fn
     )
     upstream = build_kernel(init_state, num_inner_steps, num_delete)
-    if scheduler == "map":
+    in_one_batch = step_chunk is None or step_chunk >= num_delete
+    if scheduler != "map":
+        chunked = build_kernel(
+            init_state,
+            num_inner_steps,
+            num_delete,
+            update_strategy=make_lane_update_strategy(init_state, step_chunk),
+        )
+    elif in_one_batch:
+        chunked = upstream
+    else:
         chunked = build_kernel(
             init_state,
             num_inner_steps,
             num_delete,
             proposal=given_direction_proposal,
             inner_kernel_params=live_covariance_factor,
-            update_strategy=make_chunked_update_strategy(step_chunk or num_delete),
-        )
-    else:
-        chunked = build_kernel(
-            init_state,
-            num_inner_steps,
-            num_delete,
-            update_strategy=make_lane_update_strategy(init_state, step_chunk),
+            update_strategy=make_chunked_update_strategy(step_chunk),
         )
 
     def init(position, rng_key=None):
@@ -99,8 +103,8 @@ def build_chunked_nss_algorithm(
 
     def step(rng_key, state):
         n_live = len(state.particles.loglikelihood)
-        everything = step_chunk is None or step_chunk >= max(n_live, num_delete)
-        kernel = upstream if everything and scheduler is None else chunked
+        unchunked = in_one_batch and (step_chunk is None or step_chunk >= n_live)
+        kernel = upstream if unchunked and scheduler is None else chunked
         return kernel(rng_key, state)
 
     return blackjax.SamplingAlgorithm(init, step)

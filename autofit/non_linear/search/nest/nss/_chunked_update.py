@@ -8,7 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from autofit.non_linear.search.nest.nss._memory import chunked_vmap
-from autofit.non_linear.search.nest.nss._moves import draw_directions, split_per_move
+from autofit.non_linear.search.nest.nss._moves import (
+    draw_directions,
+    split_move,
+    split_per_move,
+)
 
 
 def make_chunked_update_strategy(chunk_size: int) -> Callable:
@@ -33,7 +37,8 @@ def make_chunked_update_strategy(chunk_size: int) -> Callable:
             choice_key, sample_key = jax.random.split(rng_key)
             start = choose_survivors(choice_key, state.particles, loglikelihood_0, num_delete)
             keys = split_per_move(sample_key, num_delete, num_mcmc_steps)
-            directions = draw_directions(keys, start.position, covariance_factor)
+            direction_keys, _ = split_move(keys)
+            directions = draw_directions(direction_keys, start.position, covariance_factor)
 
             def move(particle, key_and_direction):
                 key, direction = key_and_direction

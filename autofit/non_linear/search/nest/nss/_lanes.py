@@ -28,6 +28,7 @@ from autofit.non_linear.search.nest.nss._moves import (
     draw_directions,
     draw_moves,
     next_shrink,
+    split_move,
     split_per_move,
 )
 
@@ -119,9 +120,10 @@ def make_lane_update_strategy(
             choice_key, sample_key = jax.random.split(_typed(rng_key))
             start = choose_survivors(choice_key, state.particles, loglikelihood_0, num_delete)
             keys = split_per_move(sample_key, num_delete, num_mcmc_steps)
-            directions = draw_directions(keys, start.position, **inner_kernel_params)
+            direction_keys, slice_keys = split_move(keys)
+            directions = draw_directions(direction_keys, start.position, **inner_kernel_params)
             rules = _Rules(
-                moves=draw_moves(keys, directions, max_steps, jnp.result_type(float)),
+                moves=draw_moves(slice_keys, directions, max_steps, jnp.result_type(float)),
                 start=start,
                 loglikelihood_0=loglikelihood_0,
                 max_steps=max_steps,

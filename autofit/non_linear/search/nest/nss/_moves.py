@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from blackjax.ns.nss import sample_direction_from_covariance_factor
 
-DRAWN_AHEAD = 16
+DRAWN_AHEAD = 8
 """Shrink proposals drawn ahead for each move; the few moves that need more split on the way."""
 
 
@@ -51,21 +51,23 @@ def split_per_move(rng_key, num_delete: int, num_moves: int):
     )
 
 
+def split_move(keys):
+    """Each move's key into one for its direction and one for its slice."""
+    pairs = jax.vmap(jax.vmap(jax.random.split))(keys)
+    return pairs[:, :, 0], pairs[:, :, 1]
+
+
 def draw_directions(keys, position, covariance_factor):
     """Slice directions of every (particle, move); leaves ``(num_delete, num_moves, ...)``.
 
-    They depend on the keys alone. Drawing them for all particles of a move at once, as upstream
-    does, keeps the rounding of the product with `covariance_factor` independent of the chunk size.
+    They depend on the direction keys alone, shape ``(num_delete, num_moves)``. Drawing them for
+    all particles of a move at once, as upstream does, keeps the rounding of the product with
+    `covariance_factor` independent of the chunk size.
     """
 
     def for_all_particles(_, move_keys):
-        def draw(key, particle_position):
-            direction_key, _ = jax.random.split(key)
-            return sample_direction_from_covariance_factor(
-                direction_key, particle_position, covariance_factor
-            )
-
-        return None, jax.vmap(draw)(move_keys, position)
+        draw = jax.vmap(sample_direction_from_covariance_factor, in_axes=(0, 0, None))
+        return None, draw(move_keys, position, covariance_factor)
 
     _, directions = jax.lax.scan(for_all_particles, None, keys.swapaxes(0, 1))
     return jax.tree.map(lambda x: x.swapaxes(0, 1), directions)
@@ -77,7 +79,7 @@ def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
     Parameters
     ----------
     keys
-        Typed keys of shape ``(num_delete, num_moves)``, see `split_per_move`.
+        Typed slice keys of shape ``(num_delete, num_moves)``, see `split_move`.
     directions
         Leaves ``(num_delete, num_moves, ...)``.
     max_steps
@@ -87,8 +89,7 @@ def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
     """
 
     def draw(key):
-        _, slice_key = jax.random.split(key)
-        level_key, interval_key, shrink_key = jax.random.split(slice_key, 3)
+        level_key, interval_key, shrink_key = jax.random.split(key, 3)
         offset_key, budget_key = jax.random.split(interval_key)
         shrink_key, shrink = jax.lax.scan(
             lambda key, _: next_shrink(key, dtype), shrink_key, length=DRAWN_AHEAD
@@ -112,7 +113,7 @@ def next_shrink(key, dtype) -> tuple[jax.Array, jax.Array]:
 
 
 DrawDirections = Callable[..., Any]
-"""``(keys, positions, **inner_kernel_params) -> directions``, the seam for other slice moves.
+"""``(direction_keys, positions, **inner_kernel_params) -> directions``: the seam for other moves.
 
 Hit-and-run moves use `draw_directions`. Coordinate sweeps (blackjax's swig) would return the
 axis directions ``width * e_i`` in their random order, with one move per axis and sweep.

@@ -27,6 +27,7 @@ from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._output import RunOutput
 from autofit.non_linear.search.nest.nss._progress import progress_for
 from autofit.non_linear.search.nest.nss._run import Run, sample
+from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
 
 logger = logging.getLogger("autofit")
 logger.setLevel(logging.INFO)  # so that search.log has the progress of every run
@@ -202,13 +203,14 @@ class NSS:
     def _plan(self, fitness: Fitness) -> Plan:
         """Plan the memory and compile init and step: the very programs that will run."""
         options = self.options
+        scheduler, notes = scheduler_for(fitness.log_likelihood, fitness.n_dim, options)
 
         def step_program(algorithm, chunk_size):
             count = partial(count_evaluations, chunk_size=chunk_size)
             return block_program(algorithm, count, options.termination)
 
         return plan_nss(
-            partial(build_chunked_nss_algorithm, scheduler=options.scheduler),
+            partial(build_chunked_nss_algorithm, scheduler=scheduler),
             loglikelihood_fn=fitness.log_likelihood,
             logprior_fn=fitness.log_prior,
             n_dim=fitness.n_dim,
@@ -219,7 +221,8 @@ class NSS:
             chunk_size=options.chunk_size,
             step_program=step_program,
             step_arguments=(jax.ShapeDtypeStruct((), jnp.int32),),
-            calls_held=2 if options.scheduler == "map" else 1,
+            calls_held=2 if scheduler == "map" else 1,
+            notes=notes,
         )
 
     def _start(self, fitness: Fitness, plan: Plan) -> Run:

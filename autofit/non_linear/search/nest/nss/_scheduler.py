@@ -1,0 +1,42 @@
+"""Which scheduler works through a step: lanes, but not for likelihoods that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from autofit.non_linear.search.nest.nss._memory import elements_computed
+from autofit.non_linear.search.nest.nss._options import Options
+
+TRIVIAL_ELEMENTS = 500
+"""Below so many array elements a call costs about 0.1 us in a batch; see `scheduler_for`."""
+
+
+def scheduler_for(
+    log_likelihood: Callable, n_dim: int, options: Options
+) -> tuple[str | None, tuple[str, ...]]:
+    """The scheduler of a fit, and what the plan should say about it.
+
+    Lanes save half of the evaluations and cost some bookkeeping for each. For likelihoods of a few
+    operations the bookkeeping is dearer: ``python -m benchmarks.schedulers --only gaussian``.
+
+    Parameters
+    ----------
+    log_likelihood
+        Function of one point, shape ``(n_dim,)``.
+    options
+        A scheduler that the user names is taken; without chunks upstream's step is.
+    """
+    if options.scheduler is not None or options.chunk_size != "auto":
+        return options.scheduler, ()
+    point = jax.ShapeDtypeStruct((n_dim,), jnp.result_type(float))
+    elements = elements_computed(jax.jit(log_likelihood).trace(point).jaxpr)
+    if elements is None or elements >= TRIVIAL_ELEMENTS:
+        return "lanes", ()
+    note = (
+        f"a call computes only {elements} array elements: upstream's step is used, for lanes would "
+        "save less than their bookkeeping costs; scheduler='lanes' overrules"
+    )
+    return "map", (note,)

@@ -1,0 +1,42 @@
+"""Lanes where they pay, upstream's step where a call costs nothing."""
+
+import jax.numpy as jnp
+import pytest
+
+import autofit as af
+from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
+
+
+def cheap(x):
+    return -0.5 * jnp.sum(x**2)
+
+
+def image(x):
+    grid = jnp.linspace(0.0, 1.0, 1000)
+    return -jnp.sum((grid - x[0]) ** 2)
+
+
+def dense(x):
+    return jnp.sum(jnp.linalg.cholesky(jnp.eye(3) + 0.01 * x[0]))
+
+
+@pytest.mark.parametrize(
+    "log_likelihood, expected", [(cheap, "map"), (image, "lanes"), (dense, "lanes")]
+)
+def test_auto_chooses(log_likelihood, expected):
+    scheduler, notes = scheduler_for(log_likelihood, 5, af.NSS(chunk_size="auto").options)
+    assert scheduler == expected
+    assert bool(notes) == (expected == "map")
+    assert all("array elements" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, None),
+        ({"chunk_size": 8}, None),
+        ({"chunk_size": "auto", "scheduler": "lanes"}, "lanes"),
+    ],
+)
+def test_what_the_user_says_is_done(options, expected):
+    assert scheduler_for(cheap, 5, af.NSS(**options).options) == (expected, ())
