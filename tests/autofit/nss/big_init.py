@@ -69,6 +69,7 @@ def main(memory_limit: str) -> None:
         "before": before,
         "planned": planned,
         "peak": peak.bytes,
+        "call_bytes": plan.call.temp_bytes,
         "init": plan.init.model_dump(),
         "step": plan.step.model_dump(),
         "log_likelihoods": np.asarray(run.state.particles.loglikelihood).tolist(),

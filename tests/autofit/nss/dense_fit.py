@@ -23,13 +23,14 @@ class Dense(af.Analysis):
         return -0.5 * jnp.sum(x**2) + 1e-3 * jnp.sum(jnp.log(jnp.diag(factor)))
 
 
-def main(chunk_size: str, max_iterations: str) -> None:
+def main(chunk_size: str, scheduler: str, max_iterations: str) -> None:
     model = af.Collection(**{f"x{i}": af.UniformPrior(-5.0, 5.0) for i in range(N_DIM)})
     search = af.NSS(
         n_live=200,
         num_mcmc_steps=4,
         num_delete=64,
         chunk_size=None if chunk_size == "None" else int(chunk_size),
+        scheduler=None if scheduler == "None" else scheduler,
         max_iterations=int(max_iterations),
         silence=True,
     )

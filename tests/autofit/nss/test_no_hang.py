@@ -9,11 +9,14 @@ import pytest
 from autofit_memplan.compiler import compiler_options
 
 
-@pytest.mark.parametrize("chunk_size", ["16"] * 10 + ["None"] * 3)
-def test_a_dense_likelihood_finishes(chunk_size):
+@pytest.mark.parametrize(
+    "chunk_size, scheduler",
+    [*[("16", "lanes")] * 10, *[("16", "map")] * 3, *[("None", "None")] * 3],
+)
+def test_a_dense_likelihood_finishes(chunk_size, scheduler):
     script = Path(__file__).with_name("dense_fit.py")
     run = subprocess.run(
-        [sys.executable, str(script), chunk_size, "2"],
+        [sys.executable, str(script), chunk_size, scheduler, "2"],
         capture_output=True,
         text=True,
         timeout=180,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from autofit.mapper import AbstractPriorModel, identifier_for
 from autofit.non_linear.analysis import Analysis
@@ -183,8 +184,10 @@ class NSS:
         paths.save_json("memory_plan", plan.model_dump(mode="json"))
         self._say(plan.report())
         output = RunOutput(self, fitness, paths, info)
-        run = output.resumed(self._start(fitness, plan))
-        with progress_for(self._console, logger, self.options.termination) as progress:
+        progress = progress_for(self._console, logger, self.options.termination)
+        # XLA's threads call LAPACK side by side; with threads of its own as well, OpenBLAS crawls
+        with threadpool_limits(limits=1, user_api="blas"), progress:
+            run = output.resumed(self._start(fitness, plan))
             sample(
                 run,
                 plan.executable("step"),
