@@ -15,7 +15,7 @@ test: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright --pythonpath $(RUN)
 
 wheels: $(VENV)/.installed
 	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist . packaging/memplan

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from autofit_memplan.errors import InfeasibleError
 from autofit_memplan.footprint import Program, compile_program
 from autofit_memplan.records import DeviceBudget, Footprint, ProgramPlan, Unchunked
-from autofit_memplan.solver import Line, balance, choose_chunk, fit_line, waves
+from autofit_memplan.solver import Line, choose_chunk, fit_line, waves
 from autofit_memplan.units import format_bytes
 
 _WORTH_A_NOTE = 2**20  # below a mebibyte of temporaries nobody needs to know
@@ -68,7 +68,7 @@ def certify(
             what = f"{candidate.name}, one call at a time,"
             raise infeasible(what, compiled[1].footprint, budget)
     else:
-        chunk = n if request is None else balance(n, min(request, n))
+        chunk = n if request is None else min(request, n)
         measured = {chunk: bytes_at(chunk)}
 
     if n in compiled:

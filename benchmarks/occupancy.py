@@ -21,7 +21,7 @@ from matplotlib.patches import Patch
 
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import Evaluations, count_evaluations
-from autofit.non_linear.search.nest.nss._lanes import IDLE, LEFT, RIGHT, SHRINK
+from autofit.non_linear.search.nest.nss._lane_rules import IDLE, LEFT, RIGHT, SHRINK
 from autofit.non_linear.search.nest.nss._moves import (
     draw_moves,
     split_move,

@@ -109,8 +109,8 @@ def test_the_largest_free_block_limits_the_temporaries():
     assert "in one block" in asked.warnings[0]
 
 
-@pytest.mark.parametrize(("request_", "chunk"), [(4, 4), (9, 7), (1000, 20), (None, 20), (1, 1)])
-def test_an_explicit_chunk_is_balanced_and_certified_once(request_, chunk):
+@pytest.mark.parametrize(("request_", "chunk"), [(4, 4), (9, 9), (1000, 20), (None, 20), (1, 1)])
+def test_an_explicit_chunk_is_taken_and_certified_once(request_, chunk):
     plan = plan_calls(heavy, X, 20, budget_of(200 * MIB), request_)
     assert plan.calls.chunk_size == chunk
     assert plan.calls.compiles == 1

@@ -9,11 +9,13 @@ from autofit_memplan import (
     plan_nss,
     read_budget,
 )
+from autofit_memplan.solver import balance as balanced
 
 __all__ = [
     "InfeasibleError",
     "MemplanError",
     "Plan",
+    "balanced",
     "chunked_vmap",
     "elements_computed",
     "plan_nss",

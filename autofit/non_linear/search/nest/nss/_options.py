@@ -20,20 +20,18 @@ class Options:
     seed: int
     max_iterations: int | None
     chunk_size: int | str | None
-    checkpoint_interval: int
     scheduler: str | None
 
     def __post_init__(self) -> None:
-        _require_int("n_live", self.n_live, least=2)
-        _require_int("num_mcmc_steps", self.num_mcmc_steps, least=1)
-        _require_int("num_delete", self.num_delete, least=1)
-        _require_int("seed", self.seed, least=0)
-        _require_int("checkpoint_interval", self.checkpoint_interval, least=1)
+        require_int("n_live", self.n_live, least=2)
+        require_int("num_mcmc_steps", self.num_mcmc_steps, least=1)
+        require_int("num_delete", self.num_delete, least=1)
+        require_int("seed", self.seed, least=0)
         if self.max_iterations is not None:
-            _require_int("max_iterations", self.max_iterations, least=1)
+            require_int("max_iterations", self.max_iterations, least=1)
         if self.chunk_size is not None and self.chunk_size != "auto":
             what = 'None (no chunks), "auto", or a positive int'
-            _require_int("chunk_size", self.chunk_size, least=1, what=what)
+            require_int("chunk_size", self.chunk_size, least=1, what=what)
         if self.scheduler not in (None, "lanes", "map"):
             raise OptionError(f'scheduler must be "lanes" or "map", not {self.scheduler!r}')
         if isinstance(self.termination, bool) or not isinstance(self.termination, int | float):
@@ -82,7 +80,7 @@ class Options:
             )
 
 
-def _require_int(name: str, value: object, least: int, what: str | None = None) -> None:
+def require_int(name: str, value: object, least: int, what: str | None = None) -> None:
     wanted = what or f"an int of at least {least}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise OptionError(f"{name} must be {wanted}, not {value!r} ({type(value).__name__})")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,37 +16,61 @@ from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.paths import AbstractPaths
 from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss import _checkpoint
+from autofit.non_linear.search.nest.nss._options import require_int
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss.samples import samples_of
-
-if TYPE_CHECKING:
-    from autofit.non_linear.search.nest.nss.search import NSS
 
 logger = logging.getLogger("autofit")
 
 
+class Intervals(NamedTuple):
+    """Iterations between two savings of the state, two pictures, and two full results.
+
+    ``None`` is never. Anything else has to be a positive int.
+    """
+
+    checkpoint: int
+    quick: int | None
+    full: int | None
+
+    def check(self) -> Intervals:
+        """The same intervals, or an `OptionError`."""
+        require_int("checkpoint_interval", self.checkpoint, least=1)
+        for name, value in (("quick", self.quick), ("full", self.full)):
+            if value is not None:
+                require_int(f"iterations_per_{name}_update", value, least=1)
+        return self
+
+
 class RunOutput:
-    """Writes what a run of `search` has to show; with null paths, nothing.
+    """Writes what a run has to show; with null paths, nothing.
 
     Parameters
     ----------
-    search
-        Its intervals say when.
     fitness
         The model and the analysis.
     paths
         The folder.
     info
         The user's own, kept with the samples.
+    description
+        What determines the chains, see `NSS.describe`.
+    intervals
+        When to write.
     """
 
     def __init__(
-        self, search: NSS, fitness: Fitness, paths: AbstractPaths, info: dict[str, Any]
+        self,
+        fitness: Fitness,
+        paths: AbstractPaths,
+        info: dict[str, Any],
+        description: dict[str, Any],
+        intervals: Intervals,
     ) -> None:
-        self._search, self._fitness, self._paths, self._info = search, fitness, paths, info
+        self._fitness, self._paths, self._info = fitness, paths, info
+        self._fingerprint, self._intervals = description, intervals
         self._describe = jax.jit(fitness.describe)
-        self._fingerprint: dict[str, Any] = {}
-        self._done = dict.fromkeys(("checkpoint", "quick", "full"), 0)
+        self._done = dict.fromkeys(Intervals._fields, 0)
 
     @property
     def _state_file(self) -> Path | None:
@@ -61,7 +85,7 @@ class RunOutput:
         """
         live = np.asarray(run.state.particles.loglikelihood, np.float64)
         self._fingerprint = {
-            **self._search.describe(),
+            **self._fingerprint,
             "log_likelihoods": [float(f"{value:.6e}") for value in live[:8]],
         }
         if self._state_file is None or not self._state_file.exists():
@@ -73,14 +97,13 @@ class RunOutput:
 
     def update(self, run: Run) -> None:
         """After a device call: save, draw and write what is due."""
-        search, paths = self._search, self._paths
-        if self._is_due("checkpoint", search.options.checkpoint_interval, run):
+        if self._is_due("checkpoint", run):
             self._save_state(run)
-        if self._is_due("full", search.iterations_per_full_update, run):
+        if self._is_due("full", run):
             result = self._result(run)
             result.save()
             self._visualize(result.instance, during_analysis=True)
-        elif self._is_due("quick", search.iterations_per_quick_update, run) and paths.output_path:
+        elif self._is_due("quick", run) and self._paths.output_path is not None:
             self._visualize(self._best_instance(run), during_analysis=True)
 
     def finish(self, run: Run) -> Result:
@@ -99,7 +122,8 @@ class RunOutput:
             self._save_state(run)
         return result
 
-    def _is_due(self, what: str, interval: int | None, run: Run) -> bool:
+    def _is_due(self, what: str, run: Run) -> bool:
+        interval = getattr(self._intervals, what)
         if interval is None or run.iterations < self._done[what] + interval:
             return False
         self._done[what] = run.iterations

@@ -23,9 +23,9 @@ from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss._block import block_program
 from autofit.non_linear.search.nest.nss._chunked_nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
-from autofit.non_linear.search.nest.nss._memory import Plan, plan_nss, read_budget
+from autofit.non_linear.search.nest.nss._memory import Plan, balanced, plan_nss, read_budget
 from autofit.non_linear.search.nest.nss._options import Options
-from autofit.non_linear.search.nest.nss._output import RunOutput
+from autofit.non_linear.search.nest.nss._output import Intervals, RunOutput
 from autofit.non_linear.search.nest.nss._progress import progress_for
 from autofit.non_linear.search.nest.nss._run import Run, sample
 from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
@@ -110,9 +110,12 @@ class NSS:
     ) -> None:
         self.name, self.path_prefix, self.unique_tag = name, path_prefix, unique_tag
         self.memory_limit = memory_limit
-        self.iterations_per_quick_update = iterations_per_quick_update
-        self.iterations_per_full_update = iterations_per_full_update
         self.silence = silence
+        self.intervals = Intervals(
+            checkpoint=checkpoint_interval,
+            quick=iterations_per_quick_update,
+            full=iterations_per_full_update,
+        ).check()
         self.options = Options(
             n_live=n_live,
             num_mcmc_steps=num_mcmc_steps,
@@ -121,7 +124,6 @@ class NSS:
             seed=seed,
             max_iterations=max_iterations,
             chunk_size=chunk_size,
-            checkpoint_interval=checkpoint_interval,
             scheduler=scheduler,
         )
         read_budget(limit=memory_limit)  # a limit that makes no sense is refused here and now
@@ -183,7 +185,7 @@ class NSS:
         plan = self._plan(fitness)
         paths.save_json("memory_plan", plan.model_dump(mode="json"))
         self._say(plan.report())
-        output = RunOutput(self, fitness, paths, info)
+        output = RunOutput(fitness, paths, info, self.describe(), self.intervals)
         progress = progress_for(self._console, logger, self.options.termination)
         # XLA's threads call LAPACK side by side; with threads of its own as well, OpenBLAS crawls
         with threadpool_limits(limits=1, user_api="blas"), progress:
@@ -254,7 +256,13 @@ class NSS:
                 without,
                 len(live),
             )
-        return Run(rng_key=run_key, state=state)
+        init = plan.init
+        return Run(
+            rng_key=run_key,
+            state=state,
+            useful_evaluations=init.n,
+            total_evaluations=init.waves * balanced(init.n, init.chunk_size),
+        )
 
     def _paths(self, model: AbstractPriorModel) -> AbstractPaths:
         identifier = identifier_for(model.to_dict(), self.describe(), self.unique_tag)
@@ -263,7 +271,7 @@ class NSS:
     def describe(self) -> dict[str, Any]:
         """What determines the chains; how they are cut into chunks does not."""
         description = asdict(self.options)
-        for name in ("chunk_size", "checkpoint_interval", "max_iterations", "scheduler"):
+        for name in ("chunk_size", "max_iterations", "scheduler"):
             del description[name]
         return {"class": "NSS", **description}
 
