@@ -126,7 +126,8 @@ class NSS:
             chunk_size=chunk_size,
             scheduler=scheduler,
         )
-        read_budget(limit=memory_limit)  # a limit that makes no sense is refused here and now
+        if memory_limit is not None:
+            read_budget(limit=memory_limit)  # refuse here and now what makes no sense
 
     def fit(
         self, model: AbstractPriorModel, analysis: Analysis, info: dict[str, Any] | None = None
