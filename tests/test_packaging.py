@@ -122,5 +122,5 @@ def test_the_planner_works_alone(wheels, tmp_path):
     report = json.loads(run.stdout)
     assert Path(report["from"]).is_relative_to(target)
     assert not report["is_double"]  # only `import autofit` asks for double precision
-    assert report["chunk_size"] == 4  # 12 calls in 3 waves of at most 5
+    assert report["chunk_size"] == 5  # taken as asked
     assert report["values"] == pytest.approx([2500 * 0.8414709848] * 12, rel=1e-5)  # sin(1)
