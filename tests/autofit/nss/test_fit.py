@@ -212,3 +212,20 @@ def test_a_parameter_that_changes_nothing_is_sampled_all_the_same():
     result = af.NSS(**SMALL).fit(cube(2, 1.0), Flat())
     lower, upper = result.samples.values_at_sigma(1.0, as_instance=False)[1]
     assert lower < -0.4 and upper > 0.4
+
+
+def test_pictures_and_results_are_written_on_the_way(output):
+    class Drawing(CorrelatedGaussian):
+        def visualize(self, paths, instance, during_analysis):
+            assert isinstance(float(instance.x0), float)
+            (paths.image_path / f"{during_analysis}.txt").write_text("drawn")
+
+        def save_results(self, paths, result):
+            raise RuntimeError("no disk")
+
+    search = af.NSS("drawn", **SMALL, iterations_per_quick_update=5, iterations_per_full_update=20)
+    with pytest.warns(UserWarning, match="save_results failed with RuntimeError: no disk"):
+        result = search.fit(cube(5, 5.0), Drawing())
+    assert {path.name for path in output.rglob("*.txt")} == {"True.txt", "False.txt"}
+    assert result.samples.samples_info["ended"] == "converged"
+    assert list(output.rglob(".completed"))
