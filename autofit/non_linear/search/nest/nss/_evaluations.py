@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from blackjax.mcmc.slice import SliceInfo
 
+from autofit.non_linear.search.nest.nss._memory import balanced
+
 
 class Evaluations(NamedTuple):
     """Likelihood evaluations of one iteration.
@@ -63,8 +65,8 @@ def count_evaluations(info: SliceInfo | CountedInfo, chunk_size: int) -> Evaluat
         return sum(loop.max(axis=0) for loop in chain_loops)
 
     n = left.shape[0]
-    rounds = -(-n // chunk_size)
-    width = -(-n // rounds)
+    width = balanced(n, chunk_size)
+    rounds = -(-n // width)
     fill = jnp.minimum(jnp.arange(rounds * width), n - 1)
     per_wave = jax.vmap(slowest)(*(x[fill].reshape(rounds, width, -1) for x in loops))
     total = width * (2 * rounds * left.shape[1] + per_wave.sum())

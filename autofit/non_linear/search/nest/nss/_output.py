@@ -97,13 +97,15 @@ class RunOutput:
 
     def update(self, run: Run) -> None:
         """After a device call: save, draw and write what is due."""
+        if self._paths.output_path is None:
+            return
         if self._is_due("checkpoint", run):
             self._save_state(run)
         if self._is_due("full", run):
             result = self._result(run)
             result.save()
             self._visualize(result.instance, during_analysis=True)
-        elif self._is_due("quick", run) and self._paths.output_path is not None:
+        elif self._is_due("quick", run):
             self._visualize(self._best_instance(run), during_analysis=True)
 
     def finish(self, run: Run) -> Result:
@@ -164,16 +166,16 @@ def _reported(hook: str) -> Iterator[None]:
 
 
 def _summary(run: Run) -> str:
-    useful, total = run.useful_evaluations, run.total_evaluations
+    total = run.total_evaluations
     return "\n".join(
         f"{label:<32}{value}"
         for label, value in (
             ("Ended", run.ended),
             ("Iterations", f"{run.iterations:,}"),
             ("Dead points", f"{run.n_dead:,}"),
-            ("Useful likelihood evaluations", f"{useful:,}"),
+            ("Useful likelihood evaluations", f"{run.useful_evaluations:,}"),
             ("Total likelihood evaluations", f"{total:,}"),
-            ("Useful share", f"{useful / max(total, 1):.3f}"),
+            ("Useful share", f"{run.useful_share:.3f}"),
             ("Sampling time", f"{run.seconds:.1f} s"),
             ("Time per total evaluation", f"{1e3 * run.seconds / max(total, 1):.4f} ms"),
             ("", ""),

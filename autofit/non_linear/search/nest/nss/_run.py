@@ -57,6 +57,11 @@ class Run:
     def n_dead(self) -> int:
         return sum(len(block.loglikelihood) for block in self.dead)
 
+    @property
+    def useful_share(self) -> float:
+        """Share of the evaluations so far that a chain needed."""
+        return self.useful_evaluations / max(self.total_evaluations, 1)
+
     def absorb(self, block: Block, seconds: float) -> None:
         """Take over what a device call returned; its dead points leave the device."""
         done = int(block.iterations)

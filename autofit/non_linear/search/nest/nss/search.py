@@ -296,6 +296,6 @@ _ENDINGS = {
 def _counts(run: Run) -> str:
     return (
         f"{run.iterations:,} iterations, {run.total_evaluations:,} likelihood evaluations "
-        f"({run.useful_evaluations / max(run.total_evaluations, 1):.0%} useful), "
+        f"({run.useful_share:.0%} useful), "
         f"{run.seconds:.1f} s of sampling."
     )
