@@ -21,8 +21,9 @@ from matplotlib.patches import Patch
 
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import Evaluations, count_evaluations
-from autofit.non_linear.search.nest.nss._lane_rules import IDLE, LEFT, RIGHT, SHRINK
+from autofit.non_linear.search.nest.nss._lane_state import IDLE, LEFT, RIGHT, SHRINK
 from autofit.non_linear.search.nest.nss._moves import (
+    DRAWN_AHEAD,
     draw_moves,
     split_move,
     split_per_move,
@@ -130,26 +131,59 @@ def in_waves(step: Step) -> list[list[Tick]]:
     return lanes
 
 
-def in_lanes(step: Step, budget_left: np.ndarray) -> list[list[Tick]]:
-    """Lanes: whoever is done takes the next particle; one list per lane."""
-    left, right, shrinks = loops(step.info)
-    budget_right = MAX_STEPS - 1 - budget_left
-    # an end inside the slice is stepped over until one is outside or the budget is spent
-    per_phase = (np.minimum(left + 1, budget_left), np.minimum(right + 1, budget_right), shrinks)
-    chains = [
-        [
-            Tick(particle, move, phase)
-            for move in range(MOVES)
-            for phase, needed in zip((LEFT, RIGHT, SHRINK), per_phase, strict=True)
-            for _ in range(needed[particle, move])
+class Chain:
+    """One particle's moves, evaluation by evaluation, as its lane goes through them."""
+
+    def __init__(self, particle: int, step: Step, budget_left: np.ndarray):
+        left, right, self.shrinks = (x[particle].tolist() for x in loops(step.info))
+        allowed = budget_left[particle], MAX_STEPS - 1 - budget_left[particle]
+        # an end inside the slice is stepped over until one is outside or the budget is spent
+        self.ends = [
+            np.minimum(np.add(n, 1), a) for n, a in zip((left, right), allowed, strict=True)
         ]
-        for particle in range(NUM_DELETE)
-    ]
-    lanes, queue = [list(chain) for chain in chains[:LANES]], chains[LANES:]
-    while queue:  # the lane that is free first; of several, the one of the lowest number
-        min(lanes, key=len).extend(queue.pop(0))
-    ticks = max(map(len, lanes))
-    return [lane + [Tick(-1, -1, IDLE)] * (ticks - len(lane)) for lane in lanes]
+        self.outside = [np.less(n, a) for n, a in zip((left, right), allowed, strict=True)]
+        self.particle, self.move, self.done = particle, 0, [0, 0, 0]
+
+    def tick(self, depth: int) -> list[Tick]:
+        """What the next `depth` candidates are; ``IDLE`` where the evaluation serves nobody."""
+        move, ticks, as_presumed = self.move, [], True
+        open_ends = [i for i in (LEFT, RIGHT) if self.done[i] < self.ends[i][move]]
+        presumed = [*open_ends, *[SHRINK] * depth][:depth]
+        known = self.done[SHRINK]  # proposals, of which so many are drawn ahead
+        for ahead, phase in enumerate(presumed):
+            is_drawn = ahead == 0 or phase != SHRINK or known < DRAWN_AHEAD
+            known += phase == SHRINK
+            if not is_drawn or (phase == SHRINK and not as_presumed):
+                ticks.append(Tick(self.particle, move, IDLE))
+                continue
+            ticks.append(Tick(self.particle, move, phase))
+            self.done[phase] += 1
+            if phase == SHRINK:
+                as_presumed = self.done[SHRINK] < self.shrinks[move]
+            else:
+                is_last = self.done[phase] == self.ends[phase][move]
+                as_presumed &= bool(is_last and self.outside[phase][move])
+        if self.done[SHRINK] == self.shrinks[move]:
+            self.move, self.done = move + 1, [0, 0, 0]
+        return ticks
+
+
+def in_lanes(step: Step, budget_left: np.ndarray, depth: int = 2) -> list[list[Tick]]:
+    """Lanes: whoever is done takes the next particle; one list per place in the batch."""
+    queue = [Chain(particle, step, budget_left) for particle in range(NUM_DELETE)]
+    lanes, queue = queue[:LANES], queue[LANES:]
+    slots: list[list[Tick]] = [[] for _ in range(LANES)]
+    while lanes:
+        # first candidates first, then second ones, as far as there are places
+        depths = [min(depth, 1 + (LANES - 1 - turn) // len(lanes)) for turn in range(len(lanes))]
+        served = [chain.tick(n) for chain, n in zip(lanes, depths, strict=True)]
+        batch = [ticks[i] for i in range(depth) for ticks in served if i < len(ticks)]
+        batch += [Tick(-1, -1, IDLE)] * (LANES - len(batch))
+        for slot, tick in zip(slots, batch, strict=True):
+            slot.append(tick)
+        lanes = [c if c.move < MOVES else queue.pop(0) if queue else None for c in lanes]
+        lanes = [chain for chain in lanes if chain is not None]
+    return slots
 
 
 def check(name: str, lanes: list[list[Tick]], counted: Evaluations) -> None:

@@ -1,13 +1,18 @@
 """The chunked algorithm makes the chains of `blackjax.nss`, bit for bit."""
 
+from functools import partial
+
 import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from blackjax.ns.base import init_state_strategy
+from blackjax.ns.nss import build_kernel
 
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import CountedInfo, count_evaluations
+from autofit.non_linear.search.nest.nss._lanes import make_lane_update_strategy
 
 N_DIM, N_LIVE, NUM_DELETE, NUM_INNER_STEPS = 5, 20, 10, 10
 
@@ -19,6 +24,9 @@ def log_prior(x):
 def log_likelihood(x):
     """A 5-D Gaussian, element by element."""
     return -0.5 * jnp.sum((x / jnp.arange(1, N_DIM + 1, dtype=x.dtype)) ** 2)
+
+
+init_state = partial(init_state_strategy, logprior_fn=log_prior, loglikelihood_fn=log_likelihood)
 
 
 def reference():
@@ -73,6 +81,16 @@ def test_same_bits_as_upstream(upstream, chunk_size, scheduler):
     """Live and dead points, birth contours, slice infos and evidence of a whole run."""
     dtype, expected = upstream
     assert_same_bits(run(chunked(chunk_size, scheduler), dtype), expected)
+
+
+@pytest.mark.parametrize("lanes, depth", [(3, 1), (3, 4), (16, 1), (16, 2), (16, 3), (45, 6)])
+def test_lanes_may_look_ahead(upstream, lanes, depth):
+    """Also with more lanes than particles, and with proposals beyond those drawn ahead."""
+    dtype, expected = upstream
+    strategy = make_lane_update_strategy(init_state, lanes, depth=depth)
+    step = build_kernel(init_state, NUM_INNER_STEPS, NUM_DELETE, update_strategy=strategy)
+    algorithm = blackjax.SamplingAlgorithm(reference().init, step)
+    assert_same_bits(run(algorithm, dtype), expected)
 
 
 @pytest.mark.parametrize("chunk_size", [None, N_LIVE, 1000])
@@ -170,6 +188,14 @@ def test_lanes_evaluate_less_and_waste_less(counting):
     (lanes_useful, lanes_total), _ = counting(NUM_DELETE, "lanes")
     assert lanes_useful < map_useful  # bracket ends without a step-out left are not evaluated
     assert lanes_useful / lanes_total > map_useful / map_total
+
+
+def test_idle_lanes_that_look_ahead_save_ticks(counting):
+    """Twice as many lanes as particles: the extra half is not wasted, and the count is exact."""
+    (useful, total), called = counting(NUM_DELETE, "lanes")
+    (more_useful, more_total), more_called = counting(2 * NUM_DELETE, "lanes")
+    assert total == called and more_total == more_called and useful == more_useful
+    assert more_total / (2 * NUM_DELETE) < 0.75 * total / NUM_DELETE
 
 
 def test_an_unknown_scheduler_is_refused():

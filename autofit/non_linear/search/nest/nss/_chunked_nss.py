@@ -51,7 +51,8 @@ def build_chunked_nss_algorithm(
     scheduler
         How a step works through its particles in chunks: ``"lanes"``, where no chain waits for
         another (the default), or ``"map"``, wave by wave, which in one wave is upstream's step.
-        Named, it also holds without chunks.
+        Named, it also holds without chunks, and ``"lanes"`` for more lanes than particles, too:
+        the spare ones look ahead, which is a gain only where a larger batch takes no longer.
 
     Raises
     ------
@@ -74,12 +75,13 @@ def build_chunked_nss_algorithm(
     )
     upstream = build_kernel(init_state, num_inner_steps, num_delete)
     in_one_batch = step_chunk is None or step_chunk >= num_delete
+    lanes = step_chunk if scheduler == "lanes" or not in_one_batch else num_delete
     if scheduler != "map":
         chunked = build_kernel(
             init_state,
             num_inner_steps,
             num_delete,
-            update_strategy=make_lane_update_strategy(init_state, step_chunk),
+            update_strategy=make_lane_update_strategy(init_state, lanes),
         )
     elif in_one_batch:
         chunked = upstream

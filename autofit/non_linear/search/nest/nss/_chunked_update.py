@@ -8,11 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from autofit.non_linear.search.nest.nss._memory import chunked_vmap
-from autofit.non_linear.search.nest.nss._moves import (
-    draw_directions,
-    split_move,
-    split_per_move,
-)
+from autofit.non_linear.search.nest.nss._move_kinds import draw_directions
+from autofit.non_linear.search.nest.nss._moves import split_move, split_per_move
 
 
 def make_chunked_update_strategy(chunk_size: int) -> Callable:

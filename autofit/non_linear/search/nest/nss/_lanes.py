@@ -15,18 +15,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from blackjax.mcmc.slice import SliceInfo
 
 from autofit.non_linear.search.nest.nss._chunked_update import choose_survivors
 from autofit.non_linear.search.nest.nss._evaluations import CountedInfo, Evaluations
 from autofit.non_linear.search.nest.nss._lane_rules import Rules
-from autofit.non_linear.search.nest.nss._moves import (
-    DrawDirections,
-    draw_directions,
-    draw_moves,
-    split_move,
-    split_per_move,
-)
+from autofit.non_linear.search.nest.nss._move_kinds import MoveKind, hit_and_run
+from autofit.non_linear.search.nest.nss._moves import draw_moves, split_per_move
 
 
 def make_lane_update_strategy(
@@ -35,7 +29,8 @@ def make_lane_update_strategy(
     *,
     max_steps: int = 10,
     max_shrinkage: int = 100,
-    draw_directions: DrawDirections = draw_directions,
+    depth: int = 2,
+    kind: MoveKind = hit_and_run,
 ) -> Callable:
     """An update strategy that keeps `lanes` chains busy until every particle is replaced.
 
@@ -44,11 +39,15 @@ def make_lane_update_strategy(
     init_state_fn
         ``(position, loglikelihood_birth) -> StateWithLogLikelihood``: the likelihood's call site.
     lanes
-        Likelihood evaluations in one batch; as many as particles when not given.
+        Likelihood evaluations in one batch; as many as particles when not given. More than
+        particles pay only where a larger batch takes no longer, for the others look ahead.
     max_steps, max_shrinkage
         Caps of one slice move, as in `blackjax.ns.nss.build_kernel`.
-    draw_directions
-        Slice directions of all moves; see `DrawDirections`.
+    depth
+        Most candidates of one chain in a batch: lanes without a particle evaluate what the others
+        may need next. 1 leaves them idle.
+    kind
+        Of the moves: `hit_and_run`, or `coordinate_sweeps` for `blackjax.ns.nss.build_swig_kernel`.
 
     Returns
     -------
@@ -59,27 +58,33 @@ def make_lane_update_strategy(
 
     def strategy(constrained_mcmc_step_fn, num_mcmc_steps: int, num_delete: int) -> Callable:
         del constrained_mcmc_step_fn
-        width = num_delete if lanes is None else min(lanes, num_delete)
+        width = num_delete if lanes is None else lanes
 
         def update_function(rng_key, state, loglikelihood_0, **inner_kernel_params):
             choice_key, sample_key = jax.random.split(_typed(rng_key))
             start = choose_survivors(choice_key, state.particles, loglikelihood_0, num_delete)
             keys = split_per_move(sample_key, num_delete, num_mcmc_steps)
-            direction_keys, slice_keys = split_move(keys)
-            directions = draw_directions(direction_keys, start.position, **inner_kernel_params)
+            chains = kind(keys, start.position, **inner_kernel_params)
+            dtype = jnp.result_type(float)
+
+            def evaluate(position, direction, t):
+                candidate = chains.along(position, direction, t)
+                return init_state_fn(candidate, loglikelihood_birth=loglikelihood_0)
+
             rules = Rules(
-                moves=draw_moves(slice_keys, directions, max_steps, jnp.result_type(float)),
+                moves=draw_moves(chains.slice_keys, chains.directions, max_steps, dtype),
                 start=start,
                 loglikelihood_0=loglikelihood_0,
                 max_steps=max_steps,
                 max_shrinkage=max_shrinkage,
-                evaluate=jax.vmap(lambda x: init_state_fn(x, loglikelihood_birth=loglikelihood_0)),
+                depth=depth,
+                evaluate=jax.vmap(evaluate),
             )
             end = jax.lax.while_loop(rules.is_unfinished, rules.tick, rules.begin(width))
             particles, records = rules.outcome(end)
             birth = jnp.full_like(particles.loglikelihood_birth, loglikelihood_0)
             evaluations = Evaluations(end.useful[None], width * end.ticks[None])
-            info = CountedInfo(_slice_info(records), evaluations)
+            info = CountedInfo(chains.report(records), evaluations)
             return particles._replace(loglikelihood_birth=birth), info
 
         return update_function
@@ -92,9 +97,3 @@ def _typed(rng_key: jax.Array) -> jax.Array:
     if jnp.issubdtype(rng_key.dtype, jax.dtypes.prng_key):
         return rng_key
     return jax.random.wrap_key_data(rng_key)
-
-
-def _slice_info(records: jax.Array) -> SliceInfo:
-    """Upstream's info from the lanes' records, leaves of shape ``(num_delete, num_moves)``."""
-    accepted, step_outs, shrinks, left, right = jnp.moveaxis(records, -1, 0)
-    return SliceInfo(accepted > 0, step_outs.astype(int), shrinks.astype(int), left, right)

@@ -6,12 +6,10 @@ them depends on where a chain is, so the order in which moves are run cannot cha
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from blackjax.ns.nss import sample_direction_from_covariance_factor
 
 DRAWN_AHEAD = 8
 """Shrink proposals drawn ahead for each move; the few moves that need more split on the way."""
@@ -52,25 +50,9 @@ def split_per_move(rng_key, num_delete: int, num_moves: int):
 
 
 def split_move(keys):
-    """Each move's key into one for its direction and one for its slice."""
+    """Two keys from each: as blackjax splits a move's into direction and slice."""
     pairs = jax.vmap(jax.vmap(jax.random.split))(keys)
     return pairs[:, :, 0], pairs[:, :, 1]
-
-
-def draw_directions(keys, position, covariance_factor):
-    """Slice directions of every (particle, move); leaves ``(num_delete, num_moves, ...)``.
-
-    They depend on the direction keys alone, shape ``(num_delete, num_moves)``. Drawing them for
-    all particles of a move at once, as upstream does, keeps the rounding of the product with
-    `covariance_factor` independent of the chunk size.
-    """
-
-    def for_all_particles(_, move_keys):
-        draw = jax.vmap(sample_direction_from_covariance_factor, in_axes=(0, 0, None))
-        return None, draw(move_keys, position, covariance_factor)
-
-    _, directions = jax.lax.scan(for_all_particles, None, keys.swapaxes(0, 1))
-    return jax.tree.map(lambda x: x.swapaxes(0, 1), directions)
 
 
 def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
@@ -79,7 +61,7 @@ def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
     Parameters
     ----------
     keys
-        Typed slice keys of shape ``(num_delete, num_moves)``, see `split_move`.
+        Typed slice keys of shape ``(num_delete, num_moves)``.
     directions
         Leaves ``(num_delete, num_moves, ...)``.
     max_steps
@@ -110,11 +92,3 @@ def next_shrink(key, dtype) -> tuple[jax.Array, jax.Array]:
     """The key to go on from and the uniform of the next shrink proposal."""
     key, subkey = jax.random.split(key)
     return key, jax.random.uniform(subkey, dtype=dtype)
-
-
-DrawDirections = Callable[..., Any]
-"""``(direction_keys, positions, **inner_kernel_params) -> directions``: the seam for other moves.
-
-Hit-and-run moves use `draw_directions`. Coordinate sweeps (blackjax's swig) would return the
-axis directions ``width * e_i`` in their random order, with one move per axis and sweep.
-"""
