@@ -8,6 +8,7 @@ from autofit_memplan.errors import (
     InfeasibleError,
     LimitError,
     MemplanError,
+    TargetError,
 )
 from autofit_memplan.jaxprs import elements_computed
 from autofit_memplan.planner import plan_calls, plan_nss
@@ -23,6 +24,7 @@ __all__ = [
     "MemplanError",
     "Plan",
     "ProgramPlan",
+    "TargetError",
     "chunked_vmap",
     "elements_computed",
     "plan_calls",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from autofit_memplan._account import Account
+from autofit_memplan._allocator import AllocatorReading
 from autofit_memplan._nvml import CardReading
 from autofit_memplan.records import BudgetLine
 from autofit_memplan.units import MIB
@@ -18,8 +18,13 @@ LIBRARY_RESERVE_BYTES = 512 * MIB
 # beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`).
 WORKSPACE_BYTES = 128 * MIB
 
-_STATS_SOURCE = "JAX memory_stats"
 _CARD_LABEL = "free on the card"
+_WORKSPACES = BudgetLine(
+    label="workspaces", bytes=-WORKSPACE_BYTES, source="cuBLAS, cuSOLVER, cuFFT"
+)
+_RESERVE = BudgetLine(
+    label="reserve", bytes=-LIBRARY_RESERVE_BYTES, source="CUDA libraries and modules"
+)
 
 
 class DeviceMemory(NamedTuple):
@@ -30,19 +35,18 @@ class DeviceMemory(NamedTuple):
     notes: list[str]
 
 
-def device_memory(stats: Mapping[str, int] | None, card: CardReading) -> DeviceMemory:
+def device_memory(allocator: AllocatorReading, card: CardReading) -> DeviceMemory:
     """What a program may still allocate: the smaller of the allocator's and the card's room.
 
-    The two accounts are ``bytes_limit - bytes_in_use`` and
-    ``(pool_bytes - bytes_in_use) + free on the card - reserve``. The second matters when the pool
-    has yet to grow and others fill the card; once JAX has preallocated, the free part of the pool
-    is no longer "free" to NVML, and counts through the first bracket.
+    The two accounts are ``limit - in use`` and ``(pool - in use) + free on the card - reserve``,
+    each less the workspaces. The second matters when the pool has yet to grow and others fill the
+    card; once JAX has preallocated, the free part of the pool is no longer "free" to NVML, and
+    counts through the first bracket.
 
     Parameters
     ----------
-    stats
-        ``jax.Device.memory_stats()``; any key may be absent, and ``None`` where the allocator
-        keeps no account.
+    allocator
+        What JAX's allocator may take, has taken and uses.
     card
         What NVML says of the card.
 
@@ -51,61 +55,67 @@ def device_memory(stats: Mapping[str, int] | None, card: CardReading) -> DeviceM
     DeviceMemory
         With no account at all when neither source gave a figure.
     """
-    stats = stats or {}
-    notes = []
-    cap = stats.get("bytes_limit") or None  # an allocator without a cap may say 0
-    in_use = stats.get("bytes_in_use", 0)
-    pool = stats.get("pool_bytes")
     accounts = []
-
-    if cap is None:
+    notes = list(allocator.notes)
+    if allocator.limit.bytes is None:
         notes.append("JAX's allocator states no limit; only what is free on the card counts.")
     else:
-        accounts.append(_allocator_account(cap, in_use, card))
+        accounts.append(_allocator_account(allocator, card))
     if card.free_bytes is None:
         notes.append(f"{card.source}. Memory that other processes hold on the card is not seen.")
     else:
-        accounts.append(_card_account(card, pool, in_use))
-    if pool is None and stats:
+        accounts.append(_card_account(allocator, card))
+    if allocator.pool.bytes is None:
         notes.append("JAX's allocator does not say how large its pool is; counted as all in use.")
-    return DeviceMemory(accounts, _largest_block(stats, card), notes)
+    return DeviceMemory(accounts, _largest_block(allocator, card), notes)
 
 
-def _allocator_account(cap: int, in_use: int, card: CardReading) -> Account:
+def _allocator_account(allocator: AllocatorReading, card: CardReading) -> Account:
+    limit, in_use = allocator.limit, allocator.in_use
     lines = [
-        BudgetLine(label="allocator limit", bytes=cap, source=_STATS_SOURCE),
-        BudgetLine(label="in use", bytes=-in_use, source=_STATS_SOURCE),
-        BudgetLine(label="workspaces", bytes=-WORKSPACE_BYTES, source="cuBLAS, cuSOLVER, cuFFT"),
+        BudgetLine(label="allocator limit", bytes=limit.bytes, source=limit.source),
+        BudgetLine(
+            label="in use",
+            bytes=None if in_use.bytes is None else -in_use.bytes,
+            source=in_use.source,
+        ),
+        _WORKSPACES,
     ]
     if card.free_bytes is None:
         lines.append(BudgetLine(label=_CARD_LABEL, bytes=None, source=card.source))
     return Account("JAX's allocator", tuple(lines))
 
 
-def _card_account(card: CardReading, pool: int | None, in_use: int) -> Account:
-    # A pool that is not stated holds at least what is in use; before the first allocation it is
-    # empty.
-    spare = None if pool is None else max(pool - in_use, 0)
+def _card_account(allocator: AllocatorReading, card: CardReading) -> Account:
     lines = (
         BudgetLine(label=_CARD_LABEL, bytes=card.free_bytes, source=card.source),
-        BudgetLine(label="free in JAX's pool", bytes=spare, source=_STATS_SOURCE),
         BudgetLine(
-            label="reserve",
-            bytes=-LIBRARY_RESERVE_BYTES,
-            source="CUDA libraries and modules",
+            label="free in JAX's pool",
+            bytes=_spare_bytes(allocator),
+            source=allocator.pool.source,
         ),
+        _WORKSPACES,
+        _RESERVE,
     )
     return Account("free memory of the card", lines)
 
 
-def _largest_block(stats: Mapping[str, int], card: CardReading) -> int | None:
+def _spare_bytes(allocator: AllocatorReading) -> int | None:
+    """What the pool holds and nothing uses; zero before the first allocation."""
+    pool, in_use = allocator.pool.bytes, allocator.in_use.bytes
+    if pool == 0:
+        return 0
+    return None if pool is None or in_use is None else max(pool - in_use, 0)
+
+
+def _largest_block(allocator: AllocatorReading, card: CardReading) -> int | None:
     """Upper bound on one contiguous block: in the pool as it is, or in what it can grow by."""
-    block = stats.get("largest_free_block_bytes")
-    pool, cap = stats.get("pool_bytes"), stats.get("bytes_limit")
-    # A block of 0 in an empty pool is a figure; a missing key is not.
-    if block is None or pool is None or cap is None:
+    block = allocator.largest_free_block_bytes
+    pool, limit = allocator.pool.bytes, allocator.limit.bytes
+    # A block of 0 in an empty pool is a figure; a missing one is not.
+    if block is None or pool is None or limit is None:
         return None
-    growth = max(cap - pool, 0)
+    growth = max(limit - pool, 0)
     if card.free_bytes is not None:
         growth = min(growth, max(card.free_bytes - LIBRARY_RESERVE_BYTES, 0))
     return max(block, growth)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import sys
-import uuid
 from typing import NamedTuple
 
 import psutil
 import pynvml
 
-_CUDA_SUCCESS = 0
-_UNIFIED_SOURCE = "psutil.virtual_memory (memory shared with the host)"
+from autofit_memplan._cuda_driver import cuda_device
 
 
 class CardReading(NamedTuple):
@@ -23,11 +19,14 @@ class CardReading(NamedTuple):
     free_bytes
         ``None`` where it could not be had.
     source
-        Who says so, or why nobody does: ``"NVML"``, ``"NVML: unknown (driver not loaded)"``.
+        Who says so, or why nobody does: ``"NVML"``, ``"NVML: unknown (Driver Not Loaded)"``.
+    total_bytes
+        What CUDA can give to programs, all processes together; ``None`` where it is not known.
     """
 
     free_bytes: int | None
     source: str
+    total_bytes: int | None = None
 
 
 def unknown(reason: object) -> CardReading:
@@ -46,58 +45,32 @@ def read_card(cuda_ordinal: int | None) -> CardReading:
     if cuda_ordinal is None:
         return unknown("JAX gives no local_hardware_id for this device")
     try:
-        pynvml.nvmlInit()
+        device = cuda_device(cuda_ordinal)
+    except OSError as error:
+        return unknown(error)
+    if device.is_integrated:
+        # NVML answers "not supported" for such a part, or gives a small carve-out.
+        memory = psutil.virtual_memory()
+        source = "psutil.virtual_memory (the device shares the host's memory)"
+        return CardReading(memory.available, source, memory.total)
+    try:
+        return _read(device.uuid)
     except pynvml.NVMLError as error:
         return unknown(error)
+
+
+def _read(card_uuid: str) -> CardReading:
+    pynvml.nvmlInit()
     try:
-        handle = _handle(cuda_uuid(cuda_ordinal))
-        info = _memory_info(handle)
-    except pynvml.NVMLError_NotSupported:  # pyright: ignore[reportAttributeAccessIssue]
-        # Parts that share the host's memory (GB10) have no figure of their own.
-        return CardReading(psutil.virtual_memory().available, _UNIFIED_SOURCE)
-    except (pynvml.NVMLError, OSError) as error:
-        return unknown(error)
+        info = _memory_info(_handle(card_uuid))
     finally:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
-    if info.total == 0 or info.free > info.total:  # "not available" is written as 2**64 - 1
-        return unknown(f"impossible figures: {info.free} of {info.total} bytes free")
-    return CardReading(int(info.free), "NVML")
-
-
-def cuda_uuid(cuda_ordinal: int) -> str:
-    """The UUID of a CUDA device of this process, without a prefix.
-
-    The driver is asked because it has already applied CUDA_VISIBLE_DEVICES and
-    CUDA_DEVICE_ORDER, which may reorder the cards, abbreviate their names or pick MIG slices, all
-    of it invisible to NVML. JAX does not give the UUID. For a MIG slice it is the slice's own
-    (``cuDeviceGetUuid_v2``, CUDA driver API).
-
-    Raises
-    ------
-    OSError
-        When the driver library is missing or refuses.
-    """
-    driver = _load_driver()
-    device = ctypes.c_int()
-    raw = (ctypes.c_ubyte * 16)()
-    calls = (
-        ("cuInit", (ctypes.c_uint(0),)),
-        ("cuDeviceGet", (ctypes.byref(device), ctypes.c_int(cuda_ordinal))),
-        ("cuDeviceGetUuid_v2", (ctypes.byref(raw), device)),
-    )
-    for name, arguments in calls:
-        try:
-            code = getattr(driver, name)(*arguments)
-        except AttributeError as error:
-            raise OSError(f"the CUDA driver has no {name}") from error
-        if code != _CUDA_SUCCESS:
-            raise OSError(f"{name} of device {cuda_ordinal} gave CUDA error {code}")
-    return str(uuid.UUID(bytes=bytes(raw)))
-
-
-def _load_driver() -> ctypes.CDLL:
-    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    # Only version 2 states the driver's own part, which CUDA's total leaves out.
+    free, total = int(info.free), int(info.total) - int(getattr(info, "reserved", 0))
+    if total <= 0 or free > total:  # "not available" is written as 2**64 - 1
+        return unknown(f"impossible figures: {free} of {total} bytes free")
+    return CardReading(free, "NVML", total)
 
 
 def _handle(card_uuid: str):
@@ -122,5 +95,6 @@ def _memory_info(handle):
         pynvml.NVMLError_FunctionNotFound,  # pyright: ignore[reportAttributeAccessIssue]
         pynvml.NVMLError_ArgumentVersionMismatch,  # pyright: ignore[reportAttributeAccessIssue]
         pynvml.NVMLError_InvalidArgument,  # pyright: ignore[reportAttributeAccessIssue]
+        pynvml.NVMLError_NotSupported,  # pyright: ignore[reportAttributeAccessIssue]
     ):
         return pynvml.nvmlDeviceGetMemoryInfo(handle)

@@ -8,12 +8,16 @@ from typing import Protocol, runtime_checkable
 import jax
 
 from autofit_memplan._account import Account
+from autofit_memplan._allocator import read_allocator
+from autofit_memplan._compile_only import start_jax
 from autofit_memplan._device_memory import device_memory
 from autofit_memplan._host_memory import host_accounts
 from autofit_memplan._limit import Limit, parse_limit
 from autofit_memplan._nvml import CardReading, read_card, unknown
+from autofit_memplan._target_memory import target_accounts
 from autofit_memplan.errors import BudgetError, TargetError
 from autofit_memplan.records import BudgetLine, DeviceBudget
+from autofit_memplan.targets import Target, find_target, others_of_that_name
 from autofit_memplan.units import format_bytes
 
 
@@ -39,7 +43,8 @@ def read_budget(
     device
         A ``jax.Device``; the first of ``jax.devices()`` unless given.
     target
-        The name of a GPU that is not here. Compile-only targets are not in this version.
+        The name of a GPU that is not here, e.g. ``"a100-sxm-80gb"`` (`targets.TARGETS`), to plan
+        for it. Give `device` or `target`, not both.
     limit
         The user's own limit: bytes (int), a size (``"6 GiB"``), or a share of the available
         memory (``0.6``, ``"60%"``). It is honoured up to what is available: a limit above that
@@ -53,23 +58,23 @@ def read_budget(
         calls available, of what each cgroup leaves and of what ``ulimit -v`` leaves, less a
         reserve of 5 % (at least 256 MiB). On a GPU it is the smaller of what JAX's allocator may
         still hand out and of what the card and the pool have free, less a reserve for CUDA's
-        libraries.
+        libraries. For a target it is JAX's share of the whole card
+        (``XLA_CLIENT_MEM_FRACTION``, 0.75 unless set), less what CUDA and its libraries take.
 
     Raises
     ------
     LimitError
         When ``limit`` is not a size and not a share.
     TargetError
-        When ``target`` is given.
+        When ``target`` is not known.
     BudgetError
         When nothing is left, or when nothing is known and no limit in bytes is given.
     """
     asked = None if limit is None else parse_limit(limit)
     if target is not None:
-        raise TargetError(
-            f"target={target!r}: compile-only targets are not in this version. Leave target= out "
-            "and plan on the device itself, with limit= for less than all of its memory."
-        )
+        if device is not None:
+            raise TargetError(f"device={device} and target={target!r}: give one of them.")
+        return _target_budget(find_target(target), target, asked)
     if device is None:
         device = jax.devices()[0]
     if not isinstance(device, Device):
@@ -82,7 +87,8 @@ def read_budget(
     if device.platform == "cpu":
         accounts, notes = host_accounts()
     else:
-        accounts, block, notes = device_memory(_memory_stats(device), _card(device))
+        card = _card(device)
+        accounts, block, notes = device_memory(read_allocator(device, card), card)
     lines, more_notes = _settle(accounts, asked, notes)
     return DeviceBudget(
         device_kind=device.device_kind,
@@ -94,11 +100,22 @@ def read_budget(
     )
 
 
-def _memory_stats(device: Device) -> Mapping[str, int] | None:
-    try:
-        return device.memory_stats()
-    except RuntimeError:  # some backends raise instead of answering None
-        return None
+def _target_budget(target: Target, name: str, asked: Limit | None) -> DeviceBudget:
+    start_jax()
+    lines, notes = _settle(target_accounts(target), asked, ())
+    if siblings := others_of_that_name(name):
+        notes.append(
+            f"{name} was taken to be {target.name} ({target.device_kind}); "
+            f"there is {' and '.join(siblings)}, too."
+        )
+    return DeviceBudget(
+        device_kind=target.device_kind,
+        platform="gpu",
+        target=target.name,
+        limit_bytes=sum(line.bytes for line in lines if line.bytes is not None),
+        lines=lines,
+        notes=tuple(notes),
+    )
 
 
 def _card(device: Device) -> CardReading:

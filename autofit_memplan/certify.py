@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from autofit_memplan.errors import InfeasibleError
-from autofit_memplan.footprint import Program, compile_program
+from autofit_memplan.footprint import Program
 from autofit_memplan.records import DeviceBudget, Footprint, ProgramPlan, Unchunked
 from autofit_memplan.solver import Line, choose_chunk, fit_line, waves
 from autofit_memplan.units import format_bytes
@@ -32,6 +32,8 @@ def certify(
     budget: DeviceBudget,
     call: Footprint,
     per_call: int,
+    compile_program: Callable[..., Program],
+    excess_bytes: int = 0,
 ) -> tuple[Program, ProgramPlan]:
     """Compile `candidate` at one chunk size after another until the best one is known.
 
@@ -47,6 +49,10 @@ def certify(
         Footprint of one call.
     per_call
         Those of its bytes that every further call in a batch needs again.
+    compile_program
+        ``compile_program(fn, *arguments)``, for the device of the budget.
+    excess_bytes
+        Measured beyond XLA's figures, for each call made at once.
 
     Raises
     ------
@@ -57,7 +63,7 @@ def certify(
 
     def bytes_at(chunk: int) -> int:
         fn, arguments = candidate.at_chunk(chunk)
-        compiled[chunk] = compile_program(fn, *arguments, platform=budget.platform)
+        compiled[chunk] = with_scratch(compile_program(fn, *arguments), excess_bytes * chunk)
         return demand(compiled[chunk].footprint, budget)
 
     n, limit = candidate.n, budget.limit_bytes
@@ -89,9 +95,17 @@ def certify(
             fits=measured.get(n, whole_bytes) <= limit,
             is_compiled=n in compiled,
         ),
-        compiles=len(compiled),
+        compiles=sum(not p.footprint.from_cache for p in compiled.values()),
         compile_seconds=sum(p.footprint.compile_seconds for p in compiled.values()),
+        cached=sum(p.footprint.from_cache for p in compiled.values()),
     )
+
+
+def with_scratch(program: Program, more_bytes: int) -> Program:
+    """The program with more library scratch in its footprint."""
+    scratch_bytes = program.footprint.scratch_bytes + more_bytes
+    footprint = program.footprint.model_copy(update={"scratch_bytes": scratch_bytes})
+    return program._replace(footprint=footprint)
 
 
 def demand(footprint: Footprint, budget: DeviceBudget) -> int:

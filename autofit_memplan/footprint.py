@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
+from autofit_memplan._compile_only import detach
+from autofit_memplan.cache import Analysis, load, program_key, store
 from autofit_memplan.compiler import compiler_options
 from autofit_memplan.errors import AnalysisUnavailableError
 from autofit_memplan.jaxprs import constant_bytes, findings
 from autofit_memplan.records import Footprint
-from autofit_memplan.scratch import scratch_bytes
+from autofit_memplan.scratch import library_scratch
+from autofit_memplan.targets import find_target
 
 
 class Program(NamedTuple):
-    """A compiled program and what it costs.
+    """A program and what it costs.
 
     Attributes
     ----------
-    executable
-        Call it with arrays of the shapes it was compiled for.
     footprint
         Its memory.
     warnings
-        What its trace showed (see `jaxprs.findings`).
+        What its trace showed (see `jaxprs.findings`), and what is not in its footprint.
+    compile
+        Gives the executable; compiles at its first call where the footprint came from the cache.
     """
 
-    executable: Any
     footprint: Footprint
     warnings: tuple[str, ...]
+    compile: Callable[[], Any]
+
+    @property
+    def executable(self) -> Any:
+        """Call it with arrays of the shapes it was compiled for."""
+        return self.compile()
 
 
-def compile_program(fn: Callable, *args, platform: str) -> Program:
+def compile_program(
+    fn: Callable, *args, platform: str, target: str | None = None, cache: bool = False
+) -> Program:
     """Compile `fn` for arguments like `args` and read its footprint.
 
     Parameters
@@ -44,30 +55,70 @@ def compile_program(fn: Callable, *args, platform: str) -> Program:
         Example arguments: arrays or `jax.ShapeDtypeStruct`, pytrees of them too. Nothing is
         computed and nothing is allocated on the device.
     platform
-        ``"cpu"`` or ``"gpu"``: the platform of the default device.
+        ``"cpu"`` or ``"gpu"``: the platform of the default device, or of the target.
+    target
+        Name of a GPU that is not here, to compile for it. The executable cannot be run.
+    cache
+        Take XLA's figures from the plan cache where they are known; compile only where not.
 
     Raises
     ------
     AnalysisUnavailableError
         If this backend gives no memory analysis.
+    TargetError
+        If the target is not known or cannot be compiled for.
     """
     start = time.perf_counter()
     traced = jax.jit(fn).trace(*args)
-    executable = traced.lower().compile(compiler_options=compiler_options(platform) or None)
-    seconds = time.perf_counter() - start
-    analysis = executable.memory_analysis()
-    if analysis is None:
+    options = compiler_options(platform, is_here=target is None)
+    device = None if target is None else find_target(target)
+    if device is None:
+        warnings, lifted_bytes = (), 0
+
+        @functools.cache
+        def compile_now() -> Any:
+            return traced.lower().compile(compiler_options=options or None)
+
+    else:
+        detached = detach(traced, device, options)
+        warnings, lifted_bytes = detached.warnings, detached.constant_bytes
+        compile_now = functools.cache(detached.compile)
+
+    key = program_key(traced, platform, device, options) if cache else None
+    known = load(key) if key else None
+    analysis = known or _analysis(compile_now(), platform)
+    seconds = 0.0 if known else time.perf_counter() - start
+    if key and not known:
+        store(key, analysis)
+    footprint = Footprint(
+        # Where large constants are arguments they are still counted as what they are.
+        argument_bytes=max(analysis.argument_bytes - lifted_bytes, 0),
+        output_bytes=analysis.output_bytes,
+        alias_bytes=analysis.alias_bytes,
+        temp_bytes=analysis.temp_bytes,
+        constant_bytes=constant_bytes(traced.jaxpr),
+        scratch_bytes=analysis.scratch_bytes,
+        compile_seconds=seconds,
+        from_cache=known is not None,
+    )
+    warnings = (*findings(traced.jaxpr), *warnings, *analysis.warnings)
+    return Program(footprint, warnings, compile_now)
+
+
+def _analysis(executable: Any, platform: str) -> Analysis:
+    stats = executable.memory_analysis()
+    if stats is None:
         raise AnalysisUnavailableError(
             f"the {platform} backend of jaxlib {jax.__version__} gives no memory analysis of a "
             "compiled program, so nothing can be planned; pass a chunk_size yourself"
         )
-    footprint = Footprint(
-        argument_bytes=analysis.argument_size_in_bytes,
-        output_bytes=analysis.output_size_in_bytes,
-        alias_bytes=analysis.alias_size_in_bytes,
-        temp_bytes=analysis.temp_size_in_bytes,
-        constant_bytes=constant_bytes(traced.jaxpr),
-        scratch_bytes=scratch_bytes(traced.jaxpr, platform),
-        compile_seconds=seconds,
+    text = None if platform == "cpu" else executable.as_text()
+    scratch = library_scratch(text, platform)
+    return Analysis(
+        argument_bytes=stats.argument_size_in_bytes,
+        output_bytes=stats.output_size_in_bytes,
+        alias_bytes=stats.alias_size_in_bytes,
+        temp_bytes=stats.temp_size_in_bytes,
+        scratch_bytes=scratch.nbytes,
+        warnings=scratch.warnings,
     )
-    return Program(executable, footprint, findings(traced.jaxpr))

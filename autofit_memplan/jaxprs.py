@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
@@ -51,17 +52,32 @@ def arrays(variables: Iterable) -> Iterator[ShapedArray]:
 
 def constant_bytes(jaxpr: ClosedJaxpr | Jaxpr) -> int:
     """Bytes of the arrays closed over, each counted once however often it is used."""
-    # In some versions JAX wraps a NumPy array anew at each use, and the wrapper has no nbytes.
-    constants = {
-        id(getattr(constant, "val", constant)): constant
+    return sum(nbytes(constant) for constant in constants(jaxpr).values())
+
+
+def constants(jaxpr: ClosedJaxpr | Jaxpr) -> dict[Hashable, Any]:
+    """The arrays closed over, at every depth, each once, by their `identity`."""
+    return {
+        identity(constant): constant
         for program in programs(jaxpr)
         if isinstance(program, ClosedJaxpr)
         for constant in program.consts
     }
-    return sum(_nbytes(constant) for constant in constants.values())
 
 
-def _nbytes(constant: Any) -> int:
+def identity(constant: Any) -> Hashable:
+    """What tells one array closed over from another: of a NumPy array, where its data are.
+
+    JAX wraps a NumPy array anew at each use, so the object itself does not tell.
+    """
+    array = getattr(constant, "val", constant)
+    if not isinstance(array, np.ndarray):
+        return id(array)
+    return array.ctypes.data, array.shape, array.strides, array.dtype.str
+
+
+def nbytes(constant: Any) -> int:
+    """Bytes of one array closed over; some of JAX's wrappers do not say."""
     shape, dtype = getattr(constant, "shape", ()), getattr(constant, "dtype", None)
     return 0 if dtype is None else math.prod(shape) * dtype.itemsize
 

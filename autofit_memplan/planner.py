@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,11 +17,13 @@ from autofit_memplan.certify import (
     demand,
     infeasible,
     memory_notes,
+    with_scratch,
 )
 from autofit_memplan.chunked import chunked_vmap
-from autofit_memplan.footprint import Program, compile_program
+from autofit_memplan.footprint import compile_program
 from autofit_memplan.records import DeviceBudget, Plan
 from autofit_memplan.solver import check_chunk_size
+from autofit_memplan.units import format_bytes
 
 
 def plan_calls(
@@ -29,6 +32,8 @@ def plan_calls(
     n: int,
     budget: DeviceBudget | None = None,
     chunk_size: ChunkRequest = "auto",
+    cache: bool = True,
+    excess_bytes: int = 0,
 ) -> Plan:
     """How many of `n` calls of `fn` may run at once?
 
@@ -44,6 +49,11 @@ def plan_calls(
         `read_budget()` when not given.
     chunk_size
         ``"auto"`` chooses; an int or ``None`` (all at once) is certified as it is.
+    cache
+        Take the figures of programs that were compiled before from the user's cache folder.
+    excess_bytes
+        What each call made at once was measured to take beyond XLA's figures; it is counted as
+        library scratch.
 
     Returns
     -------
@@ -62,9 +72,8 @@ def plan_calls(
     budget = budget or read_budget()
     example = jax.tree.map(_strong, jax.eval_shape(lambda x: x, example))
     stacked = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n, *x.shape), x.dtype), example)
-    call = compile_program(fn, example, platform=budget.platform)
     candidate = Candidate("calls", n, lambda chunk: (chunked_vmap(fn, chunk), (stacked,)), 1)
-    return _plan(budget, call, [(candidate, chunk_size)])
+    return _plan(budget, (fn, example), [(candidate, chunk_size)], cache, excess_bytes)
 
 
 def plan_nss(
@@ -82,6 +91,8 @@ def plan_nss(
     step_arguments: tuple = (),
     calls_held: int = 2,
     notes: tuple[str, ...] = (),
+    cache: bool = True,
+    excess_bytes: int = 0,
 ) -> Plan:
     """Choose the chunk sizes of a nested slice sampler's init and step on its real programs.
 
@@ -109,6 +120,11 @@ def plan_nss(
         its end: 2 for upstream's step, 1 for one with a single call site.
     notes
         The caller's own, to be shown with the plan's warnings.
+    cache
+        Take the figures of programs that were compiled before from the user's cache folder.
+    excess_bytes
+        What each call made at once was measured to take beyond XLA's figures; it is counted as
+        library scratch.
 
     Returns
     -------
@@ -151,34 +167,44 @@ def plan_nss(
         program = step_program(algorithm, chunk) if step_program else algorithm.step
         return program, (key, state, *step_arguments)
 
-    call = compile_program(loglikelihood_fn, position, platform=budget.platform)
     return _plan(
         budget,
-        call,
+        (loglikelihood_fn, position),
         [
             (Candidate("init", n_live, init_at, 1), chunk_size),
             (Candidate("step", num_delete, step_at, calls_held), chunk_size),
         ],
+        cache,
+        excess_bytes,
         notes,
     )
 
 
 def _plan(
     budget: DeviceBudget,
-    call: Program,
+    one_call: tuple[Callable, Any],
     requests: list[tuple[Candidate, ChunkRequest]],
+    cache: bool,
+    excess_bytes: int,
     notes: tuple[str, ...] = (),
 ) -> Plan:
+    if excess_bytes:
+        each = format_bytes(excess_bytes)
+        notes += (f"library scratch holds {each} a call measured beyond XLA's figures",)
+    compiler = partial(compile_program, platform=budget.platform, target=budget.target, cache=cache)
+    call = with_scratch(compiler(*one_call), excess_bytes)
     if demand(call.footprint, budget) > budget.limit_bytes:
         raise infeasible("one call", call.footprint, budget)
     warnings = dict.fromkeys((*notes, *call.warnings))
     executables, plans = {}, []
     per_call = call.footprint.temp_bytes + call.footprint.scratch_bytes
     for candidate, request in requests:
-        program, plan = certify(candidate, request, budget, call.footprint, per_call)
+        program, plan = certify(
+            candidate, request, budget, call.footprint, per_call, compiler, excess_bytes
+        )
         warnings |= dict.fromkeys(program.warnings)
         warnings |= dict.fromkeys(memory_notes(plan, per_call, budget))
-        executables[plan.name] = program.executable
+        executables[plan.name] = program.compile
         plans.append(plan)
     result = Plan(
         budget=budget, call=call.footprint, programs=tuple(plans), warnings=tuple(warnings)

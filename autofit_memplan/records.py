@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, computed_field
+
+from autofit_memplan.errors import TargetError
 
 if TYPE_CHECKING:
     from autofit_memplan.report import PlanReport
@@ -42,6 +45,8 @@ class DeviceBudget(_Record):
         As JAX names it, e.g. ``"cpu"`` or ``"NVIDIA A100-SXM4-80GB"``.
     platform
         ``"cpu"`` or ``"gpu"``.
+    target
+        Name of the compile-only target that it is for; ``None`` for a device of this machine.
     limit_bytes
         What one program's arguments, outputs, temporaries, constants and scratch may come to
         together, on top of what the process holds already.
@@ -55,6 +60,7 @@ class DeviceBudget(_Record):
 
     device_kind: str
     platform: str
+    target: str | None = None
     limit_bytes: int
     largest_block_bytes: int | None = None
     lines: tuple[BudgetLine, ...] = ()
@@ -65,7 +71,8 @@ class Footprint(_Record):
     """The device memory of one compiled program, as XLA's ``memory_analysis`` states it.
 
     ``constant_bytes`` (arrays closed over) and ``scratch_bytes`` (library work areas, modelled)
-    are in none of XLA's own fields.
+    are in none of XLA's own fields. ``from_cache`` says that nothing was compiled to know them;
+    ``compile_seconds`` is zero then.
     """
 
     argument_bytes: int
@@ -75,6 +82,7 @@ class Footprint(_Record):
     constant_bytes: int
     scratch_bytes: int
     compile_seconds: float
+    from_cache: bool = False
 
     @computed_field
     @property
@@ -127,6 +135,9 @@ class ProgramPlan(_Record):
         Programs compiled to find this chunk, the chosen one included.
     compile_seconds
         Wall time of all of them.
+    cached
+        Programs whose figures came from the plan cache instead. The chosen one, if among them, is
+        compiled when it is first asked for.
     """
 
     name: str
@@ -139,6 +150,7 @@ class ProgramPlan(_Record):
     unchunked: Unchunked
     compiles: int
     compile_seconds: float
+    cached: int = 0
 
 
 class Plan(_Record):
@@ -149,7 +161,7 @@ class Plan(_Record):
     programs: tuple[ProgramPlan, ...]
     warnings: tuple[str, ...] = ()
 
-    _executables: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _executables: dict[str, Callable[[], Any]] = PrivateAttr(default_factory=dict)
 
     def program(self, name: str) -> ProgramPlan:
         """The program of that name.
@@ -183,8 +195,23 @@ class Plan(_Record):
         return all(p.predicted_bytes <= self.budget.limit_bytes for p in self.programs)
 
     def executable(self, name: str) -> Any:
-        """The compiled program that was certified, ready to be called; only in this process."""
-        return self._executables[name]
+        """The compiled program that was certified, ready to be called; only in this process.
+
+        Where its figures came from the plan cache it is compiled now, once.
+
+        Raises
+        ------
+        TargetError
+            When the plan is for a GPU that is not here.
+        KeyError
+            When the plan has no such program, or was read from JSON.
+        """
+        if self.budget.target is not None:
+            raise TargetError(
+                f"this plan is for {self.budget.target}, which is not here, and nothing that was "
+                "compiled for it can run. Plan with read_budget() where the program is to run."
+            )
+        return self._executables[name]()
 
     def __eq__(self, other: object) -> bool:
         """Same record: a plan read back from JSON equals the one that holds executables."""

@@ -29,8 +29,7 @@ class PlanReport:
         parts: list[RenderableType] = [
             _heading(plan),
             _section("Budget"),
-            _budget_table(plan.budget),
-            *(_remark(note) for note in plan.budget.notes),
+            budget_report(plan.budget),
             _section("One call"),
             _call_table(plan.call),
             _section("Programs"),
@@ -67,12 +66,16 @@ def report_text(plan: Plan) -> str:
     return str(render(plan))
 
 
+def budget_report(budget: DeviceBudget) -> RenderableType:
+    """A budget line by line, and its notes."""
+    return Group(_budget_table(budget), *(_remark(note) for note in budget.notes))
+
+
 def _heading(plan: Plan) -> RenderableType:
     budget = plan.budget
     verdict = Text("fits", "bold green") if plan.fits else Text("does not fit", "bold red")
-    return Text.assemble(
-        ("Memory plan", "bold"), f" for {budget.device_kind} ({budget.platform}): ", verdict
-    )
+    where = f"{budget.target}, not in this machine" if budget.target else budget.platform
+    return Text.assemble(("Memory plan", "bold"), f" for {budget.device_kind} ({where}): ", verdict)
 
 
 def _section(title: str, style: str = "bold cyan") -> RenderableType:
@@ -119,7 +122,8 @@ def _call_table(call: Footprint) -> RenderableType:
     for label, n, remark in rows:
         table.add_row(label, format_bytes(n), Text(remark, "dim"))
     table.add_row(Text("total", "bold"), Text(format_bytes(call.total_bytes), "bold"), "")
-    table.add_row("compiled in", f"{call.compile_seconds:.2f} s", "")
+    seconds = "cached" if call.from_cache else f"{call.compile_seconds:.2f} s"
+    table.add_row("compiled in", seconds, "")
     return Padding(table, _INDENT)
 
 
@@ -138,6 +142,7 @@ def _program_table(programs: tuple[ProgramPlan, ...]) -> RenderableType:
         ("predicted peak", lambda p: Text(format_bytes(p.predicted_bytes), "bold")),
         ("share of budget", lambda p: f"{p.budget_share:.1%}"),
         ("programs compiled", lambda p: f"{p.compiles}"),
+        ("  figures from cache", lambda p: f"{p.cached}"),
         ("compile time", lambda p: f"{p.compile_seconds:.2f} s"),
     )
     for label, cell in rows:

@@ -1,48 +1,76 @@
 """Work areas that libraries allocate while a program runs, which XLA's analysis cannot see.
 
-On a GPU, cuFFT and cuSOLVER take theirs at run time from the pool that everything else is in.
-The bounds here were measured on an H100 with CUDA 13.0 (cuFFT: ``cufftMakePlanMany`` with
-automatic allocation off; cuSOLVER: its ``bufferSize`` functions, and the allocator's peak less
-XLA's own figures); what the library is asked for was read in XLA's ``fft_thunk.cc`` and JAX's
-``solver_kernels_ffi.cc``. They hold for the batch that the program really makes. On CPU, LAPACK
-and FFT use buffers of a thread's own, of a few single matrices, and nothing is added.
+On a GPU, cuFFT and cuSOLVER take theirs at run time from the pool that everything else is in;
+the compiled program tells which of their functions are called, on which shapes. cuBLAS, cuDNN and
+CUB get theirs as a result of the call, inside the program's temporaries. What each library is
+asked for was read in XLA's ``fft_thunk.cc`` and JAX's ``solver_kernels_ffi.cc``; the bounds were
+measured on an H100 with CUDA 13.0 (cuFFT: ``cufftMakePlanMany`` with automatic allocation off;
+cuSOLVER: its ``bufferSize`` functions, and the allocator's peak less XLA's own figures). On CPU,
+LAPACK and FFT use buffers of a thread's own, of a few single matrices, and nothing is added.
+
+One area is alive at a time. XLA runs these calls one after the other on one stream: they are not
+taken into command buffers (``command_buffer_conversion_pass.cc`` has no FFT, and takes only
+custom calls that declare themselves compatible, which JAX's solvers do not), and each returns
+its area before the next call asks (``OwningScratchAllocator`` frees when it goes out of scope).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
-
-from autofit_memplan.jaxprs import arrays, equations
+from autofit_memplan._hlo import Array, LibraryCall, library_calls
 from autofit_memplan.units import KIB, MIB
 
 _SMALL = MIB  # tables, pointers, and blocks of fixed size that do not grow with the operand
+_UNTUNED = '"algo_id":"-1"'
 
 
-def scratch_bytes(jaxpr: ClosedJaxpr | Jaxpr, platform: str) -> int:
-    """Bound on the library work areas alive at one time in a program.
+class LibraryScratch(NamedTuple):
+    """What a program's library calls need at run time.
+
+    Attributes
+    ----------
+    nbytes
+        Bound on the work areas alive at one time.
+    warnings
+        Calls for which no bound is known, by name.
+    """
+
+    nbytes: int
+    warnings: tuple[str, ...]
+
+
+def library_scratch(program_text: str | None, platform: str) -> LibraryScratch:
+    """Bound on the library work areas alive at one time in a compiled program.
 
     Parameters
     ----------
-    jaxpr
-        The traced program, with the batch that will run.
+    program_text
+        ``executable.as_text()`` of the very program that will run; ``None`` where there is none.
     platform
         ``"cpu"`` or ``"gpu"``.
-
-    Returns
-    -------
-    Bytes of the largest single work area: XLA releases one before the next call asks.
     """
     if platform == "cpu":
-        return 0
-    areas = (
-        _BOUNDS[equation.primitive.name](equation) + _SMALL
-        for equation in equations(jaxpr)
-        if equation.primitive.name in _BOUNDS
-    )
-    return max(areas, default=0)
+        return LibraryScratch(0, ())
+    if program_text is None:
+        return LibraryScratch(
+            0, ("the compiled program cannot be read: no scratch of libraries is in this plan",)
+        )
+    largest, warnings = 0, {}
+    for call in library_calls(program_text):
+        has_shapes = call.target == "fft" or call.operands
+        if call.target in _BOUNDS and has_shapes:
+            largest = max(largest, _BOUNDS[call.target](call) + _SMALL)
+        elif call.target.startswith("__cudnn$") and _UNTUNED in call.attributes:
+            warnings[
+                f"library call {call.target}: cuDNN chooses its algorithm, and with it its "
+                "scratch, on the GPU itself; none is in this plan"
+            ] = None
+        elif not call.target.startswith(_WITHOUT_SCRATCH):
+            warnings[f"library call {call.target}: its scratch is not modelled"] = None
+    return LibraryScratch(largest, tuple(warnings))
 
 
 def _largest_prime(length: int) -> int:
@@ -55,56 +83,94 @@ def _largest_prime(length: int) -> int:
     return length
 
 
-def _fft(equation: JaxprEqn) -> int:
+def _fft(call: LibraryCall) -> int:
     """cuFFT, in units of the whole transform as complex numbers.
 
     Of 3,600 sampled plans (1-D to 2^20, 2-D to 1,448², batches of 1 to 50, all types) those with
     no prime factor above 127 asked for at most 1.97, and so did all 2-D plans. Other lengths go
     through Bluestein's algorithm, in two copies padded to a power of two of up to four times the
-    length: 4.98 among the samples, 9.0 at 65,537, which is the worst case.
+    length: 4.98 among the samples, 9.0 at 65,537, which is the worst case. NVIDIA's own words
+    (cuFFT documentation, "cuFFT Estimated Size of Work Area"): powers of two need little; large
+    primes "may need up to the eight times that of a similarly sized power of 2".
     """
-    data = list(arrays((*equation.invars, *equation.outvars)))
-    complex_bytes = max(a.dtype.itemsize for a in data) * max(a.size for a in data)
-    is_padded = any(n > 1448 and _largest_prime(n) > 127 for n in equation.params["fft_lengths"])
-    return complex_bytes * (9 if is_padded else 2)
+    (result,) = call.results
+    itemsize = result.itemsize if result.dtype.startswith("c") else 2 * result.itemsize
+    batch = math.prod(result.shape[: -len(call.fft_lengths)])
+    is_padded = any(n > 1448 and _largest_prime(n) > 127 for n in call.fft_lengths)
+    return batch * math.prod(call.fft_lengths) * itemsize * (9 if is_padded else 2)
 
 
-def _factorisation(equation: JaxprEqn) -> int:
-    """``lwork`` of one factorisation, or a pointer per matrix: below one copy of the operands."""
-    return _nbytes(equation)
+def _all_at_once(call: LibraryCall) -> int:
+    """Below one copy of the operands, the whole batch of them."""
+    return sum(array.nbytes for array in call.operands)
 
 
-def _eigh(equation: JaxprEqn) -> int:
+def _one_by_one(call: LibraryCall) -> int:
+    """``lwork`` of one matrix, used again for each of the batch, or two pointers per matrix.
+
+    ``lwork`` of one is below one copy of it.
+    """
+    batch = _batch(call.operands[0])
+    return _all_at_once(call) // batch + 16 * batch
+
+
+def _eigh(call: LibraryCall) -> int:
     """Eigenvectors of each symmetric matrix of the batch, all at once.
 
     ``cusolverDnXsyevBatched_bufferSize`` is 4 matrices and 0.6 to 3.3 MB more for each of 8² to
     3,000²; Jacobi, taken up to 32², needs 4 matrices and less than 16 KiB.
     """
-    *batch, n = next(arrays(equation.invars)).shape[:-1]
+    matrices = call.operands[0]
+    n = matrices.shape[-1]
     each = 16 * KIB if n <= 32 else 2 * MIB + n * KIB
-    return 4 * _nbytes(equation) + math.prod(batch) * each
+    return 4 * matrices.nbytes + _batch(matrices) * each
 
 
-def _svd(equation: JaxprEqn) -> int:
-    """Singular values and vectors: up to 4.1 operands, for one matrix of 1,500²."""
-    return 5 * _nbytes(equation)
+def _svd(call: LibraryCall) -> int:
+    """Singular values and vectors: up to 4.1 operands, for one matrix of 1,500².
+
+    ``gesvdj`` works on a batch at once up to 32², everything else on one matrix after the other.
+    """
+    matrices = call.operands[0]
+    largest = max(array.nbytes for array in (matrices, *call.results))
+    is_batched = max(matrices.shape[-2:]) <= 32
+    return 5 * largest // (1 if is_batched else _batch(matrices))
 
 
-def _nbytes(equation: JaxprEqn) -> int:
-    return sum(a.size * a.dtype.itemsize for a in arrays(equation.invars))
+def _batch(matrices: Array) -> int:
+    return max(1, math.prod(matrices.shape[:-2]))
 
 
-_BOUNDS: dict[str, Callable[[JaxprEqn], int]] = {
+_BOUNDS: dict[str, Callable[[LibraryCall], int]] = {
     "fft": _fft,
-    "cholesky": _factorisation,
-    "lu": _factorisation,
-    "qr": _factorisation,
-    "geqrf": _factorisation,
-    "householder_product": _factorisation,
-    "ormqr": _factorisation,
-    "triangular_solve": _factorisation,
-    "tridiagonal_solve": _factorisation,
-    "eigh": _eigh,
-    "svd": _svd,
-    "eig": _svd,
+    "cusolver_potrf_ffi": _all_at_once,
+    "cusolver_getrf_ffi": _one_by_one,
+    "cusolver_geqrf_ffi": _one_by_one,
+    "cusolver_orgqr_ffi": _one_by_one,
+    "cusolver_ormqr_ffi": _one_by_one,
+    "cusolver_sytrd_ffi": _one_by_one,
+    "cusolver_syevd_ffi": _eigh,
+    "cusolver_gesvd_ffi": _svd,
+    "cusolver_gesvdj_ffi": _svd,
+    "cusparse_gtsv2_ffi": _all_at_once,
 }
+
+_WITHOUT_SCRATCH = (
+    # One of the results is the work area, so it is among the temporaries.
+    "__cublas$",
+    "__cudnn$",
+    "__cub$",
+    "__cusolver$",
+    "cusparse_coo_",
+    "cusparse_csr_",
+    # Kernels with operands and results only.
+    "__gpu$",
+    "cu_cholesky_update_ffi",
+    "cu_lu_pivots_to_permutation",
+    "cu_threefry2x32_ffi",
+    "cusolver_syrk_ffi",
+    "triton_kernel_call",
+    # Host functions, of which the trace warns (see `jaxprs.findings`).
+    "xla_ffi_python_gpu_callback",
+    "xla_python_gpu_callback",
+)

@@ -1,5 +1,25 @@
-"""Tests run on the CPU, in the precision that `autofit` asks for."""
+"""Tests run on the CPU, in the precision that `autofit` asks for, with plan caches of their own."""
 
 import os
 
+import pytest
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+_CACHE = "AUTOFIT_MEMPLAN_CACHE"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_plan_cache(tmp_path_factory):
+    """For fixtures that live longer than one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_CACHE, str(tmp_path_factory.mktemp("plan-cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def plan_cache(tmp_path_factory, monkeypatch):
+    """The folder of this test's plan cache; empty, and unknown to all other tests."""
+    folder = tmp_path_factory.mktemp("plan-cache")
+    monkeypatch.setenv(_CACHE, str(folder))
+    return folder

@@ -1,5 +1,7 @@
 """A plan made by hand, with figures that all print differently."""
 
+from importlib.metadata import entry_points
+
 import jax
 import pytest
 
@@ -21,6 +23,13 @@ def single_precision():
     """JAX as the planner alone finds it, whatever another test's import has switched on."""
     with jax.enable_x64(False):
         yield
+
+
+@pytest.fixture
+def cuda_plugin():
+    """Skips a test where the extra [targets] is not installed."""
+    if not any("cuda" in entry.value for entry in entry_points(group="jax_plugins")):
+        pytest.skip("the extra [targets] is not installed")
 
 
 @pytest.fixture

@@ -59,6 +59,16 @@ def test_constants_are_added_to_what_xla_states():
     assert with_constant.total_bytes == pytest.approx(as_argument.total_bytes, abs=64)
 
 
+def test_numpy_arrays_closed_over_are_told_apart():
+    arrays = [np.arange(size, dtype="float32") for size in (1000, 2000, 3000)]
+
+    def fn(x):
+        return sum((array * x).sum() for array in (*arrays, *arrays))
+
+    footprint = compile_program(fn, 1.0, platform="cpu").footprint
+    assert footprint.constant_bytes == 6000 * FLOAT
+
+
 def test_library_scratch_is_asked_for_the_platform_planned_for():
     def footprint_for(platform):
         return compile_program(

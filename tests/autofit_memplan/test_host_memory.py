@@ -112,6 +112,18 @@ def test_v1_in_a_container_that_mounts_only_its_own_part(tree):
     assert figures(account) == [2 * GIB, -1 * GIB, -256 * MIB]
 
 
+def test_swap_does_not_count(tree):
+    v2(tree.mount("cgroup2", "rw", at="new") / "a", 2 * GIB, 1 * GIB, 0)
+    (tree.root / "new" / "a" / "memory.swap.max").write_text("max\n")
+    (tree.root / "new" / "a" / "memory.swap.current").write_text("0\n")
+    top = tree.mount("cgroup", "rw,memory", at="old")
+    v1(top / "a", 2 * GIB, 1 * GIB, 0)
+    (top / "a" / "memory.memsw.limit_in_bytes").write_text(f"{8 * GIB}\n")
+    (top / "a" / "memory.memsw.usage_in_bytes").write_text(f"{1 * GIB}\n")
+    accounts, _ = cgroup_accounts(tree.finish("4:memory:/a\n0::/a\n"))
+    assert [account.total_bytes for account in accounts] == 2 * [1 * GIB - 256 * MIB]
+
+
 @pytest.mark.parametrize("path", ["/../../other", "/elsewhere"])
 def test_a_path_that_is_not_visible_falls_back_to_the_top(tree, path):
     top = tree.mount("cgroup2", "rw", root="/pod" if path == "/elsewhere" else "/")
@@ -155,6 +167,10 @@ def test_this_machine():
     available = accounts[0]
     total = psutil.virtual_memory().total
     assert 0 < available.lines[0].bytes <= total
+    if Path("/proc/meminfo").exists():  # the kernel's own estimate, in which swap has no part
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        kernel = int(fields["MemAvailable"].split()[0]) * 2**10
+        assert available.lines[0].bytes == pytest.approx(kernel, rel=0.1)
     assert available.lines[1].bytes == -max(total // 20, 256 * MIB)
     cgroups = [account for account in accounts if account.name.startswith("cgroup ")]
     for account in cgroups:

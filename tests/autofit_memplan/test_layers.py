@@ -10,13 +10,20 @@ PLANNER = ROOT / "autofit_memplan"
 
 # Each file imports from rows above its own only, and files of one row not from each other.
 ROWS = [
-    ["units"],
-    ["errors", "records", "solver", "jaxprs", "_nvml", "compiler"],
-    ["_limit", "_account", "scratch", "chunked", "report"],
+    ["units", "_cuda_driver"],
+    ["errors", "solver", "jaxprs", "_hlo", "_nvml", "compiler"],
+    ["records", "targets", "_portable", "scratch", "chunked"],
+    ["_limit", "_account", "_allocator", "_compile_only", "cache", "report"],
     ["_host_memory", "_device_memory", "footprint"],
+    ["_target_memory"],
     ["budget", "certify"],
-    ["planner"],
-    ["__init__"],
+    ["planner", "specs"],
+    ["__init__", "measure"],
+    ["excess", "sweep"],
+    ["plots", "_cli_output"],
+    ["_cli_devices", "_cli_plan", "_cli_sweep"],
+    ["cli"],
+    ["__main__"],
 ]
 FLAT = {name: level for level, row in enumerate(ROWS) for name in row}
 

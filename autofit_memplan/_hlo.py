@@ -1,0 +1,84 @@
+"""Reading a compiled program's text: its calls of libraries, with their shapes.
+
+XLA prints one instruction a line, in every computation: loops, branches and calls need no
+descent. Large constants are not printed. The instructions of interest look like
+
+    %fft.7 = c128[8,161,81]{2,1,0} fft(%x), fft_type=RFFT, fft_length={161,161}
+    %lu.0 = (f64[8,64,64]{1,2,0}, s32[8,64]{1,0}, s32[8]{0}) custom-call(%x),
+        custom_call_target="cusolver_getrf_ffi", operand_layout_constraints={f64[8,64,64]{1,2,0}}, …
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_CALL = re.compile(r"^\s*(?:ROOT )?%\S+ = (\(.*?\)|\S+) (?:fft|custom-call)\((.*)", re.MULTILINE)
+_ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
+_LENGTHS = re.compile(r"fft_length=\{([\d,]*)\}")
+_TARGET = re.compile(r'custom_call_target="([^"]*)"')
+_OPERANDS = re.compile(r"operand_layout_constraints=\{((?:[^{}]|\{[^{}]*\})*)\}")
+
+
+class Array(NamedTuple):
+    """An array's type as XLA writes it: ``f64[8,64]``."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def itemsize(self) -> int:
+        bits = re.search(r"\d+", self.dtype)  # pred has none
+        return -(-int(bits[0]) // 8) if bits else 1
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.itemsize
+
+
+class LibraryCall(NamedTuple):
+    """One call of something that XLA did not compile itself.
+
+    Attributes
+    ----------
+    target
+        ``"fft"``, or the name under which the called function is registered.
+    results
+        What it returns.
+    operands
+        What it takes, where the text says so: for the calls that JAX makes itself, and not for
+        FFTs and XLA's own calls of cuBLAS and cuDNN.
+    fft_lengths
+        Lengths of the transformed axes, the last ones; empty if this is not an FFT.
+    attributes
+        The rest of the line.
+    """
+
+    target: str
+    results: tuple[Array, ...]
+    operands: tuple[Array, ...]
+    fft_lengths: tuple[int, ...]
+    attributes: str
+
+
+def library_calls(text: str) -> Iterator[LibraryCall]:
+    """All FFTs and custom calls in the text of a compiled program, in the order of the text."""
+    for result, rest in _CALL.findall(text):
+        lengths, target, operands = (p.search(rest) for p in (_LENGTHS, _TARGET, _OPERANDS))
+        yield LibraryCall(
+            target=target[1] if target else "fft",
+            results=_arrays(result),
+            operands=_arrays(operands[1] if operands else ""),
+            fft_lengths=_integers(lengths[1] if lengths else ""),
+            attributes=rest,
+        )
+
+
+def _arrays(text: str) -> tuple[Array, ...]:
+    return tuple(Array(dtype, _integers(shape)) for dtype, shape in _ARRAY.findall(text))
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(",") if number)

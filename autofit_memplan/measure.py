@@ -1,0 +1,189 @@
+"""What a batched call really takes, bytes and seconds, each batch in a fresh process.
+
+On a GPU the peak is the allocator's ``peak_bytes_in_use`` less what was in use before the call. It
+cannot be reset, hence the fresh process; where compiling took more, that is what is read. On a CPU
+it is the growth of the process's resident set above the state before the call, looked at every
+millisecond: pages that are never touched do not count, and threads and buffers that a library
+makes at its first call do, some MiB whatever the batch.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import psutil
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from autofit_memplan.budget import read_budget
+from autofit_memplan.certify import demand
+from autofit_memplan.footprint import compile_program
+from autofit_memplan.records import DeviceBudget, Footprint
+from autofit_memplan.specs import load_problem
+from autofit_memplan.units import format_bytes
+
+_SAMPLE_SECONDS = 1e-3
+_TIMED_SECONDS, _MOST_SECONDS = 0.5, 10.0
+_FEWEST_REPEATS = 3
+
+
+class Job(NamedTuple):
+    """A batch of `chunk_size` calls of what `spec` names, for a fresh process to make."""
+
+    spec: str
+    n_dim: int | None
+    dtype: str
+    limit: int | float | str | None
+    chunk_size: int
+
+
+class Batch(BaseModel):
+    """One batch of calls: predicted, and measured where it was run.
+
+    Attributes
+    ----------
+    chunk_size
+        Calls in the batch, all at the same example.
+    footprint
+        Of the compiled batch; ``None`` if the process died before it was known.
+    grown_bytes
+        Measured above the state before the call, when arguments and constants are in place.
+    wall_seconds
+        Of one batch: lower quartile, median and upper quartile of `repeats`, after a first one
+        that is not counted.
+    note
+        Why there is no measurement, when there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    chunk_size: int
+    footprint: Footprint | None = None
+    grown_bytes: int | None = None
+    wall_seconds: tuple[float, float, float] | None = None
+    repeats: int = 0
+    note: str = ""
+
+    @computed_field
+    @property
+    def predicted_bytes(self) -> int | None:
+        return self.footprint and self.footprint.total_bytes
+
+    @computed_field
+    @property
+    def measured_bytes(self) -> int | None:
+        """What grew, and what was there before: on the same footing as `predicted_bytes`."""
+        if self.footprint is None or self.grown_bytes is None:
+            return None
+        return self.footprint.argument_bytes + self.footprint.constant_bytes + self.grown_bytes
+
+    @computed_field
+    @property
+    def evaluations_per_second(self) -> float | None:
+        """At the median batch."""
+        return self.chunk_size / self.wall_seconds[1] if self.wall_seconds else None
+
+
+def measure(job: Job) -> tuple[DeviceBudget | None, Batch]:
+    """Predict and run one batch in a fresh process.
+
+    Returns
+    -------
+    The budget that the process read (``None`` if it died), and the batch. A batch that is
+    predicted not to fit is not run.
+
+    Raises
+    ------
+    SpecError, BudgetError, AnalysisUnavailableError
+        As the process raised them.
+    """
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(1, context, initializer=_print_to_stderr) as pool:
+            return pool.submit(measure_here, job).result()
+    except BrokenProcessPool:
+        note = "the process died, as it does when the system runs out of memory"
+        return None, Batch(chunk_size=job.chunk_size, note=note)
+
+
+def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
+    """As `measure`, in this process: the peak is only right if nothing ran in it before."""
+    jax.config.update("jax_enable_x64", job.dtype == "float64")
+    budget = read_budget(limit=job.limit)
+    problem = load_problem(job.spec, job.n_dim, job.dtype)
+    examples = jnp.tile(problem.example, (job.chunk_size, 1))
+    program = compile_program(jax.vmap(problem.function), examples, platform=budget.platform)
+    batch = Batch(chunk_size=job.chunk_size, footprint=program.footprint)
+    if demand(program.footprint, budget) > budget.limit_bytes:
+        note = f"not run: the budget is {format_bytes(budget.limit_bytes)}"
+        return budget, batch.model_copy(update={"note": note})
+
+    def run() -> None:
+        jax.block_until_ready(program.executable(examples))
+
+    try:
+        grown_bytes = peak_growth(jax.devices()[0], run)
+        seconds = _timed(run)
+    except jax.errors.JaxRuntimeError as error:
+        note = f"failed: {str(error).partition(chr(10))[0]}"
+        return budget, batch.model_copy(update={"note": note})
+    quartiles = tuple(map(float, np.quantile(seconds, (0.25, 0.5, 0.75))))
+    measured = {"grown_bytes": grown_bytes, "wall_seconds": quartiles, "repeats": len(seconds)}
+    return budget, batch.model_copy(update=measured)
+
+
+def peak_growth(device: Any, run: Callable[[], None]) -> int:
+    """Bytes that `run` takes at its peak, on top of what is held before it.
+
+    Parameters
+    ----------
+    device
+        The ``jax.Device`` that it runs on. Without ``memory_stats`` (a CPU) it is the resident
+        set of this process that is watched.
+    run
+        Returns when its work is done.
+    """
+    stats = device.memory_stats()
+    if stats:
+        run()
+        return device.memory_stats()["peak_bytes_in_use"] - stats["bytes_in_use"]
+    process, stop = psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+    seen = [before]
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.append(process.memory_info().rss)
+            time.sleep(_SAMPLE_SECONDS)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        run()
+    finally:
+        stop.set()
+        thread.join()
+    return max(seen) - before
+
+
+def _timed(run: Callable[[], None]) -> list[float]:
+    seconds: list[float] = []
+    while sum(seconds) < (_TIMED_SECONDS if len(seconds) >= _FEWEST_REPEATS else _MOST_SECONDS):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _print_to_stderr() -> None:
+    """What the user's module prints must not mix with what the command writes."""
+    os.dup2(2, 1)
