@@ -15,7 +15,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_CALL = re.compile(r"^\s*(?:ROOT )?%\S+ = (\(.*?\)|\S+) (?:fft|custom-call)\((.*)", re.MULTILINE)
+_CALL = re.compile(
+    r"^\s*(?:ROOT )?%\S+ = (\(.*?\)|\S+) (fft|custom-call|sort|dot)\((.*)", re.MULTILINE
+)
+_DEFINED = re.compile(r"^\s*(?:ROOT )?%(\S+) = (\w+\[[\d,]*\])", re.MULTILINE)
+_NAMES = re.compile(r"%([^\s,)]+)")
+_AXIS = re.compile(r"dimensions=\{(\d+)\}")
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 _LENGTHS = re.compile(r"fft_length=\{([\d,]*)\}")
 _TARGET = re.compile(r'custom_call_target="([^"]*)"')
@@ -39,12 +44,13 @@ class Array(NamedTuple):
 
 
 class LibraryCall(NamedTuple):
-    """One call of something that XLA did not compile itself.
+    """One call of something that XLA did not compile itself, or may give to a library.
 
     Attributes
     ----------
     target
-        ``"fft"``, or the name under which the called function is registered.
+        ``"fft"``, ``"sort"``, ``"dot"``, or the name under which the called function is
+        registered.
     results
         What it returns.
     operands
@@ -52,6 +58,8 @@ class LibraryCall(NamedTuple):
         FFTs and XLA's own calls of cuBLAS and cuDNN.
     fft_lengths
         Lengths of the transformed axes, the last ones; empty if this is not an FFT.
+    axis
+        The sorted one; ``None`` if this is not a sort.
     attributes
         The rest of the line.
     """
@@ -60,18 +68,26 @@ class LibraryCall(NamedTuple):
     results: tuple[Array, ...]
     operands: tuple[Array, ...]
     fft_lengths: tuple[int, ...]
+    axis: int | None
     attributes: str
 
 
 def library_calls(text: str) -> Iterator[LibraryCall]:
-    """All FFTs and custom calls in the text of a compiled program, in the order of the text."""
-    for result, rest in _CALL.findall(text):
-        lengths, target, operands = (p.search(rest) for p in (_LENGTHS, _TARGET, _OPERANDS))
+    """FFTs, custom calls, sorts and products in a compiled program, in the order of its text."""
+    defined = dict(_DEFINED.findall(text))
+    for result, opcode, rest in _CALL.findall(text):
+        lengths, target, operands, axis = (
+            pattern.search(rest) for pattern in (_LENGTHS, _TARGET, _OPERANDS, _AXIS)
+        )
+        taken = operands[1] if operands else ""
+        if opcode == "dot":
+            taken = " ".join(defined.get(name, "") for name in _NAMES.findall(rest)[:2])
         yield LibraryCall(
-            target=target[1] if target else "fft",
+            target=target[1] if target else opcode,
             results=_arrays(result),
-            operands=_arrays(operands[1] if operands else ""),
+            operands=_arrays(taken),
             fft_lengths=_integers(lengths[1] if lengths else ""),
+            axis=int(axis[1]) if axis else None,
             attributes=rest,
         )
 

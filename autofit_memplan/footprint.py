@@ -112,8 +112,7 @@ def _analysis(executable: Any, platform: str) -> Analysis:
             f"the {platform} backend of jaxlib {jax.__version__} gives no memory analysis of a "
             "compiled program, so nothing can be planned; pass a chunk_size yourself"
         )
-    text = None if platform == "cpu" else executable.as_text()
-    scratch = library_scratch(text, platform)
+    scratch = library_scratch(executable.as_text(), platform)
     return Analysis(
         argument_bytes=stats.argument_size_in_bytes,
         output_bytes=stats.output_size_in_bytes,

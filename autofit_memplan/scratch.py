@@ -5,8 +5,8 @@ the compiled program tells which of their functions are called, on which shapes.
 CUB get theirs as a result of the call, inside the program's temporaries. What each library is
 asked for was read in XLA's ``fft_thunk.cc`` and JAX's ``solver_kernels_ffi.cc``; the bounds were
 measured on an H100 with CUDA 13.0 (cuFFT: ``cufftMakePlanMany`` with automatic allocation off;
-cuSOLVER: its ``bufferSize`` functions, and the allocator's peak less XLA's own figures). On CPU,
-LAPACK and FFT use buffers of a thread's own, of a few single matrices, and nothing is added.
+cuSOLVER: its ``bufferSize`` functions, and the allocator's peak less XLA's own figures). For CPUs
+see `_cpu_scratch`.
 
 One area is alive at a time. XLA runs these calls one after the other on one stream: they are not
 taken into command buffers (``command_buffer_conversion_pass.cc`` has no FFT, and takes only
@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from autofit_memplan._cpu_scratch import cpu_scratch_bytes
 from autofit_memplan._hlo import Array, LibraryCall, library_calls
 from autofit_memplan.units import KIB, MIB
 
@@ -52,12 +53,12 @@ def library_scratch(program_text: str | None, platform: str) -> LibraryScratch:
     platform
         ``"cpu"`` or ``"gpu"``.
     """
-    if platform == "cpu":
-        return LibraryScratch(0, ())
     if program_text is None:
         return LibraryScratch(
             0, ("the compiled program cannot be read: no scratch of libraries is in this plan",)
         )
+    if platform == "cpu":
+        return LibraryScratch(cpu_scratch_bytes(program_text), ())
     largest, warnings = 0, {}
     for call in library_calls(program_text):
         has_shapes = call.target == "fft" or call.operands
@@ -156,6 +157,9 @@ _BOUNDS: dict[str, Callable[[LibraryCall], int]] = {
 }
 
 _WITHOUT_SCRATCH = (
+    # XLA's own kernels.
+    "sort",
+    "dot",
     # One of the results is the work area, so it is among the temporaries.
     "__cublas$",
     "__cudnn$",

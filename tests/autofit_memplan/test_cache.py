@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autofit_memplan import cache, plan_calls, read_budget
-from autofit_memplan.compiler import protects_from_deadlock
+from autofit_memplan.compiler import compiler_options
 from autofit_memplan.footprint import compile_program
 
 SHAPE = jax.ShapeDtypeStruct((64,), "float32")
@@ -34,7 +34,7 @@ def compile_cached():
 @pytest.fixture
 def compiled():
     """Names of the programs that XLA compiles while a test runs."""
-    protects_from_deadlock()  # probes the compiler once in a process
+    compiler_options("cpu")  # probes the compiler once in a process
     names = []
 
     def listen(event, _, fun_name="", **__):

@@ -127,4 +127,4 @@ def test_independent_batched_choleskys_end():
 
 @pytest.mark.skipif(jax.__version_info__[:2] != (0, 10), reason="known of jaxlib 0.10 alone")
 def test_the_jaxlib_that_hangs_has_the_option():
-    assert set(compiler_options("cpu")) == {"xla_cpu_scheduler_type"}
+    assert "xla_cpu_scheduler_type" in compiler_options("cpu")

@@ -19,7 +19,7 @@ from autofit_memplan import (
     plan_calls,
     plan_nss,
 )
-from autofit_memplan.compiler import protects_from_deadlock
+from autofit_memplan.compiler import compiler_options
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.solver import larger
 
@@ -47,7 +47,7 @@ def heavy_by_numpy(x):
 @pytest.fixture
 def compiled_names():
     """Names of the programs that XLA compiles while a test runs."""
-    protects_from_deadlock()  # probes the compiler once in a process
+    compiler_options("cpu")  # probes the compiler once in a process
     names = []
 
     def listen(event, _, fun_name="", **__):

@@ -39,6 +39,33 @@ class CorrelatedGaussian(af.Analysis):
         return -multivariate_normal(cov=self.covariance).logpdf(np.zeros(5)) - volume
 
 
+class Image(CorrelatedGaussian):
+    """The same posterior, from an image in single precision, which rounds by batch size.
+
+    300 pixels, linear in the parameters, are blurred and compared with data; what the model cannot
+    explain of them makes a constant of -5,000, so that neighbours in float32 are 0.0005 apart.
+    """
+
+    def __init__(self, correlation: float = 0.7):
+        super().__init__(correlation)
+        rng = np.random.default_rng(3)
+        blur, _ = np.linalg.qr(rng.normal(size=(300, 300)))
+        basis, _ = np.linalg.qr(rng.normal(size=(300, 6)))
+        root = np.linalg.cholesky(np.linalg.inv(self.covariance))
+        self.blur = jnp.asarray(blur, "float32")
+        self.response = jnp.asarray(basis[:, :5] @ root.T, "float32")
+        self.data = jnp.asarray(100.0 * blur @ basis[:, 5], "float32")
+
+    def log_likelihood_function(self, instance):
+        x = vector(instance, self.n_dim).astype("float32")
+        residuals = self.data - self.blur @ (self.response @ x)
+        return -0.5 * jnp.sum(residuals**2)
+
+    @property
+    def log_evidence(self) -> float:
+        return super().log_evidence - 5000.0
+
+
 class TwoModes(af.Analysis):
     """Two round Gaussians of unequal weight in two dimensions."""
 

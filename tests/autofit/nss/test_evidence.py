@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from blackjax.ns.base import NSInfo, StateWithLogLikelihood
-from problems import CorrelatedGaussian, TwoModes, cube
+from problems import CorrelatedGaussian, Image, TwoModes, cube
 
 import autofit as af
 from autofit.non_linear.search.nest.nss._evidence import evidence, live_points_at_death
@@ -23,6 +23,25 @@ def test_evidence_over_five_seeds(problem):
         samples = search.fit(cube(problem.n_dim, problem.half_width), problem).samples
         pulls.append((samples.log_evidence - problem.log_evidence) / samples.log_evidence_error)
     assert np.max(np.abs(pulls)) < 3.0, pulls
+
+
+def test_where_bits_part_the_statistics_agree():
+    """A likelihood that rounds by batch size: other chains, the same evidence and posterior."""
+    problem, options = Image(), {"n_live": 300, "num_delete": 60, "num_mcmc_steps": 15}
+    fits = {}
+    for chunk_size in (60, 7, 1):
+        search = af.NSS(**options, seed=1, chunk_size=chunk_size, silence=True)
+        fits[chunk_size] = search.fit(cube(5, problem.half_width), problem).samples
+    assert len({samples.log_evidence for samples in fits.values()}) > 1
+    width = np.sqrt(np.diag(problem.covariance))
+    for samples in fits.values():
+        assert abs(samples.log_evidence - problem.log_evidence) < 3 * samples.log_evidence_error
+        weights, points = np.asarray(samples.weight_list), np.asarray(samples.parameter_lists)
+        mean = weights @ points / weights.sum()
+        spread = np.sqrt(weights @ (points - mean) ** 2 / weights.sum())
+        error = width * np.sqrt(np.sum(weights**2)) / weights.sum()
+        assert np.all(np.abs(mean) < 4 * error)
+        np.testing.assert_allclose(spread, width, rtol=0.15)
 
 
 @pytest.fixture

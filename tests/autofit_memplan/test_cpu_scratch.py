@@ -1,0 +1,60 @@
+"""Work areas on a CPU: predicted against what a fresh process really grows by."""
+
+import pytest
+
+from autofit_memplan.compiler import compiler_options
+from autofit_memplan.measure import Job, measure
+
+MIB = 2**20
+
+MODULE = """
+import jax.numpy as jnp
+import numpy as np
+
+stack = np.random.default_rng(0).normal(size=(60, 180, 180))
+square = stack[:32].reshape(1440, 720)[:720]
+
+def made(x):
+    return stack * x[0] + x[1]
+
+def there_and_back(x):  # a copy of what goes into the transform back
+    return jnp.sum(jnp.fft.irfft2(2 * jnp.fft.rfft2(made(x)), s=(180, 180)) ** 2)
+
+def one_long_line(x):
+    return jnp.sum(jnp.abs(jnp.fft.rfft(made(x).reshape(-1))))
+
+def sort(x):
+    return jnp.sum(jnp.argsort(made(x).reshape(-1))[::7] * x[0])
+
+def sort_short_rows(x):
+    return jnp.sum(jnp.sort(made(x), axis=-1)[..., ::7])
+
+def product(x):  # of two matrices made on the spot
+    return jnp.sum((square * x[0]) @ (square + x[1]) ** 2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def written(tmp_path, monkeypatch):
+    (tmp_path / "cpu_scratch_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("there_and_back", 1.05),
+        ("one_long_line", 1.4),
+        ("sort", 1.4),
+        ("sort_short_rows", 1.05),
+        ("product", 1.15),
+    ],
+)
+def test_the_peak_is_predicted(name, most):
+    _, batch = measure(Job(f"cpu_scratch_module:{name}", 2, "float64", None, 4))
+    assert batch.measured_bytes <= batch.predicted_bytes + 4 * MIB
+    assert batch.predicted_bytes <= most * batch.measured_bytes + 4 * MIB
+
+
+def test_products_hide_no_arrays():
+    assert "xla_cpu_experimental_ynn_fusion_type" in compiler_options("cpu")
