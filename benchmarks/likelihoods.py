@@ -24,6 +24,11 @@ def dense_mapping(image_pixels: int = 15_361, source_pixels: int = 1_500) -> Cal
     return log_likelihood
 
 
+def hst_mapping() -> tuple[Callable, np.ndarray]:
+    """`dense_mapping` with an example, for ``memplan plan benchmarks.likelihoods:hst_mapping``."""
+    return dense_mapping(), np.full(N_DIM, 0.5)
+
+
 def blurred_columns(side: int = 180, columns: int = 100) -> Callable:
     """Images convolved by FFT in a stack, as the columns of a blurred mapping matrix are."""
     y, x_grid = np.mgrid[:side, :side] / side - 0.5
