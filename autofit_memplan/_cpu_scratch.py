@@ -9,10 +9,11 @@ reserve of the budget.
 from __future__ import annotations
 
 import math
-import os
 
 from autofit_memplan._hlo import LibraryCall, library_calls
+from autofit_memplan.units import MIB
 
+_GROUP_BYTES = 8 * MIB  # for YNNPACK's threads, whatever the batch
 _SIMD_LINES = 8  # transforms of real lines that DUCC makes together, in the widest registers
 
 
@@ -46,9 +47,11 @@ def _sort(call: LibraryCall) -> int:
 
 
 def _product(call: LibraryCall) -> int:
-    """Both matrices, packed, for each core that is at work on one of the batch."""
-    if len(call.operands) < 2:  # the text does not say what is multiplied
+    """What a product is made of and makes, where XLA leaves all of it to YNNPACK.
+
+    XLA hands whole groups of operations to that library, which keeps the arrays between them to
+    itself: the sum over a product of two matrices made on the spot is stated with 96 bytes.
+    """
+    if not call.is_grouped:
         return 0
-    batch = math.prod(call.operands[1].shape[:-2])
-    at_work = min(batch, os.cpu_count() or 1)
-    return at_work * sum(matrix.nbytes for matrix in call.operands) // max(batch, 1)
+    return _GROUP_BYTES + sum(array.nbytes for array in (*call.operands, *call.results))

@@ -10,6 +10,7 @@ descent. Large constants are not printed. The instructions of interest look like
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ _CALL = re.compile(
     r"^\s*(?:ROOT )?%\S+ = (\(.*?\)|\S+) (fft|custom-call|sort|dot)\((.*)", re.MULTILINE
 )
 _DEFINED = re.compile(r"^\s*(?:ROOT )?%(\S+) = (\w+\[[\d,]*\])", re.MULTILINE)
+_PARAMETER = re.compile(r"^\s*%(\S+) = \S+ parameter\(", re.MULTILINE)
+_COMPUTATION = re.compile(r"^(?:ENTRY )?%(\S+) \(", re.MULTILINE)
+_GROUPED = re.compile(r'calls=%([^\s,]+)[^\n]*"kind":"__ynn_fusion"')
 _NAMES = re.compile(r"%([^\s,)]+)")
 _AXIS = re.compile(r"dimensions=\{(\d+)\}")
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
@@ -55,7 +59,10 @@ class LibraryCall(NamedTuple):
         What it returns.
     operands
         What it takes, where the text says so: for the calls that JAX makes itself, and not for
-        FFTs and XLA's own calls of cuBLAS and cuDNN.
+        FFTs and XLA's own calls of cuBLAS and cuDNN. Of a product, what it takes from within the
+        group of operations that it is in.
+    is_grouped
+        Whether it is in a group of operations that XLA for CPUs hands to YNNPACK as a whole.
     fft_lengths
         Lengths of the transformed axes, the last ones; empty if this is not an FFT.
     axis
@@ -67,6 +74,7 @@ class LibraryCall(NamedTuple):
     target: str
     results: tuple[Array, ...]
     operands: tuple[Array, ...]
+    is_grouped: bool
     fft_lengths: tuple[int, ...]
     axis: int | None
     attributes: str
@@ -74,18 +82,24 @@ class LibraryCall(NamedTuple):
 
 def library_calls(text: str) -> Iterator[LibraryCall]:
     """FFTs, custom calls, sorts and products in a compiled program, in the order of its text."""
-    defined = dict(_DEFINED.findall(text))
-    for result, opcode, rest in _CALL.findall(text):
+    defined, parameters = dict(_DEFINED.findall(text)), set(_PARAMETER.findall(text))
+    grouped = set(_GROUPED.findall(text))
+    computations = [(0, ""), *((m.start(), m[1]) for m in _COMPUTATION.finditer(text))]
+    starts = [start for start, _ in computations]
+    for found in _CALL.finditer(text):
+        result, opcode, rest = found.groups()
         lengths, target, operands, axis = (
             pattern.search(rest) for pattern in (_LENGTHS, _TARGET, _OPERANDS, _AXIS)
         )
         taken = operands[1] if operands else ""
         if opcode == "dot":
-            taken = " ".join(defined.get(name, "") for name in _NAMES.findall(rest)[:2])
+            own = (name for name in _NAMES.findall(rest)[:2] if name not in parameters)
+            taken = " ".join(defined.get(name, "") for name in own)
         yield LibraryCall(
             target=target[1] if target else opcode,
             results=_arrays(result),
             operands=_arrays(taken),
+            is_grouped=computations[bisect.bisect(starts, found.start()) - 1][1] in grouped,
             fft_lengths=_integers(lengths[1] if lengths else ""),
             axis=int(axis[1]) if axis else None,
             attributes=rest,

@@ -1,13 +1,9 @@
-"""How programs are compiled: once, ahead of time, so that they cannot hang and hide no memory.
+"""How programs are compiled: once, ahead of time, with options that cannot hang.
 
 With jaxlib 0.10 on CPU, two independent batched LAPACK calls (Cholesky, LU, …) that run at the
 same time can wait for each other's worker threads for ever. XLA's memory-optimised schedule
 runs them one after the other. It is asked for as an option of each compiled program, so it works
 also after JAX has started, and no environment variable needs to be set.
-
-XLA for CPUs hands whole groups of operations to the library YNNPACK, which keeps the arrays between
-them in memory of its own: a product of two matrices made on the spot is stated with 96 bytes of
-temporaries and takes 300 MB. With that grouping off, the arrays are XLA's, and are counted.
 
 A live GPU times cuBLAS and Triton on each matrix product and takes the faster. Where there is none
 to time them on, XLA would take Triton, which needs less memory than cuBLAS when it fuses the
@@ -22,8 +18,9 @@ from typing import Any
 
 import jax
 
-_SEQUENTIAL = ("xla_cpu_scheduler_type", "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED")
-_NO_HIDDEN_ARRAYS = ("xla_cpu_experimental_ynn_fusion_type", "")
+_SEQUENTIAL_CPU: dict[str, str | bool] = {
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
+}
 _CUBLAS: dict[str, str | bool] = {"xla_gpu_enable_triton_gemm": False}
 
 
@@ -44,22 +41,17 @@ def compiler_options(platform: str, is_here: bool = True) -> dict[str, Any]:
     """
     if not is_here:
         return dict(_CUBLAS)
-    if platform == "cpu":
-        return dict(option for option in (_SEQUENTIAL, _NO_HIDDEN_ARRAYS) if _is_known(*option))
+    if platform == "cpu" and protects_from_deadlock():
+        return dict(_SEQUENTIAL_CPU)
     return {}
 
 
+@functools.cache
 def protects_from_deadlock() -> bool:
     """Whether this jaxlib accepts the option that keeps batched LAPACK calls from deadlocking."""
-    return _is_known(*_SEQUENTIAL)
-
-
-@functools.cache
-def _is_known(name: str, value: str) -> bool:
-    """Whether this jaxlib accepts an option: it refuses those that it does not know."""
     probe = jax.jit(lambda: 0).trace().lower(lowering_platforms=("cpu",))
     try:
-        probe.compile(compiler_options={name: value})
+        probe.compile(compiler_options=_SEQUENTIAL_CPU)
     except jax.errors.JaxRuntimeError as error:
         if "No such compile option" in str(error):
             return False

@@ -1,10 +1,12 @@
-"""A plan made by hand, with figures that all print differently."""
+"""What the planner's tests share: compilations counted, machines that stand in, a plan by hand."""
 
 from importlib.metadata import entry_points
 
 import jax
 import pytest
+from standin_machine import Machine, machines
 
+from autofit_memplan.compiler import compiler_options
 from autofit_memplan.records import (
     BudgetLine,
     DeviceBudget,
@@ -33,7 +35,35 @@ def cuda_plugin():
 
 
 @pytest.fixture
+def compiled():
+    """Names of the programs that XLA compiles while a test runs."""
+    compiler_options("cpu")  # probes the compiler once in a process
+    names = []
+
+    def listen(event, _, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """Starts machines whose GPUs are imitated by C libraries, by name."""
+    with machines(tmp_path_factory.mktemp("machines")) as start:
+        yield start
+
+
+@pytest.fixture
+def usual(machine) -> Machine:
+    return machine("usual")
+
+
+@pytest.fixture
 def plan() -> Plan:
+    """Figures that all print differently."""
     call = Footprint(
         argument_bytes=1 * MIB,
         output_bytes=2 * MIB,

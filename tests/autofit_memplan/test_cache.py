@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from autofit_memplan import cache, plan_calls, read_budget
-from autofit_memplan.compiler import compiler_options
 from autofit_memplan.footprint import compile_program
 
 SHAPE = jax.ShapeDtypeStruct((64,), "float32")
@@ -29,21 +28,6 @@ def make():
 
 def compile_cached():
     return compile_program(make(), SHAPE, platform="cpu", cache=True)
-
-
-@pytest.fixture
-def compiled():
-    """Names of the programs that XLA compiles while a test runs."""
-    compiler_options("cpu")  # probes the compiler once in a process
-    names = []
-
-    def listen(event, _, fun_name="", **__):
-        if event == "/jax/core/compile/backend_compile_duration":
-            names.append(fun_name)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield names
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def figures(program):

@@ -12,24 +12,11 @@ from standin_machine import (
     RESERVE,
     SLICED,
     WORKSPACES,
-    Machine,
     card,
-    machines,
     needs_standins,
 )
 
 pytestmark = needs_standins
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory):
-    with machines(tmp_path_factory.mktemp("machines")) as start:
-        yield start
-
-
-@pytest.fixture
-def usual(machine) -> Machine:
-    return machine("usual")
 
 
 def bfc(in_use=0, pool=0, block=0, limit=H100_LIMIT):

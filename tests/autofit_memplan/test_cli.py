@@ -239,6 +239,8 @@ def test_bad_input_is_2_and_says_why(memplan, command, words):
 
 
 def test_without_autofit_the_sampler_needs_a_builder(memplan, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("autofit.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "autofit", None)
     code, _, err = memplan("plan cli_module:with_example --n-live 4 --num-delete 2")
     assert code == cli.BAD_INPUT

@@ -2,7 +2,6 @@
 
 import pytest
 
-from autofit_memplan.compiler import compiler_options
 from autofit_memplan.measure import Job, measure
 
 MIB = 2**20
@@ -54,7 +53,3 @@ def test_the_peak_is_predicted(name, most):
     _, batch = measure(Job(f"cpu_scratch_module:{name}", 2, "float64", None, 4))
     assert batch.measured_bytes <= batch.predicted_bytes + 4 * MIB
     assert batch.predicted_bytes <= most * batch.measured_bytes + 4 * MIB
-
-
-def test_products_hide_no_arrays():
-    assert "xla_cpu_experimental_ynn_fusion_type" in compiler_options("cpu")

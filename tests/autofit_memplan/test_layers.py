@@ -12,7 +12,8 @@ PLANNER = ROOT / "autofit_memplan"
 ROWS = [
     ["units", "_cuda_driver"],
     ["errors", "solver", "jaxprs", "_hlo", "_nvml", "compiler"],
-    ["records", "targets", "_portable", "scratch", "chunked"],
+    ["records", "targets", "_portable", "_cpu_scratch", "chunked"],
+    ["scratch"],
     ["_limit", "_account", "_allocator", "_compile_only", "cache", "report"],
     ["_host_memory", "_device_memory", "footprint"],
     ["_target_memory"],

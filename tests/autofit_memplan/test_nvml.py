@@ -14,26 +14,13 @@ from standin_machine import (
     SLICE,
     SLICED,
     WORKSPACES,
-    Machine,
     card,
-    machines,
     needs_standins,
 )
 
 from autofit_memplan._nvml import read_card
 
 pytestmark = needs_standins
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory):
-    with machines(tmp_path_factory.mktemp("machines")) as start:
-        yield start
-
-
-@pytest.fixture
-def usual(machine) -> Machine:
-    return machine("usual")
 
 
 def test_the_figures_come_through_version_2(usual):
