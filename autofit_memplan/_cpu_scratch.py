@@ -2,7 +2,7 @@
 
 The bounds are what processes were seen to grow by, beyond XLA's figures, on two cores with AVX-512
 (``memplan sweep``, see ``docs/scratch.md``). The transforms are DUCC's, the products YNNPACK's, the
-sorts the C++ library's. LAPACK takes some MiB for its threads, whatever the batch; they are in the
+sorts the C++ library's. LAPACK and YNNPACK take some MiB for their threads, whatever the batch; they are in the
 reserve of the budget.
 """
 
@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 
 from autofit_memplan._hlo import LibraryCall, library_calls
-from autofit_memplan.units import MIB
 
-_GROUP_BYTES = 8 * MIB  # for YNNPACK's threads, whatever the batch
 _SIMD_LINES = 8  # transforms of real lines that DUCC makes together, in the widest registers
 
 
@@ -54,4 +52,4 @@ def _product(call: LibraryCall) -> int:
     """
     if not call.is_grouped:
         return 0
-    return _GROUP_BYTES + sum(array.nbytes for array in (*call.operands, *call.results))
+    return sum(array.nbytes for array in (*call.operands, *call.results))

@@ -51,5 +51,5 @@ def written(tmp_path, monkeypatch):
 )
 def test_the_peak_is_predicted(name, most):
     _, batch = measure(Job(f"cpu_scratch_module:{name}", 2, "float64", None, 4))
-    assert batch.measured_bytes <= batch.predicted_bytes + 4 * MIB
+    assert batch.measured_bytes <= batch.predicted_bytes + 12 * MIB
     assert batch.predicted_bytes <= most * batch.measured_bytes + 4 * MIB
