@@ -2,8 +2,8 @@
 
 The bounds are what processes were seen to grow by, beyond XLA's figures, on two cores with AVX-512
 (``memplan sweep``, see ``docs/scratch.md``). The transforms are DUCC's, the products YNNPACK's, the
-sorts the C++ library's. LAPACK and YNNPACK take some MiB for their threads, whatever the batch; they are in the
-reserve of the budget.
+sorts the C++ library's. LAPACK and YNNPACK take some MiB for their threads, whatever the batch,
+which the reserve of the budget holds.
 """
 
 from __future__ import annotations
