@@ -6,6 +6,7 @@ See `make_lane_update_strategy` for what it is for, and ``docs/lanes.md`` for th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -129,8 +130,7 @@ class Rules(NamedTuple):
         The others presume that all before them lie outside: the ends of the bracket, then one
         shrink proposal after the other. That the ends are wanted both, is no presumption.
         """
-        move = jnp.minimum(lanes.move, self.num_moves - 1)
-        drawn, wanted = self.moves.shrink[lanes.particle, move], []
+        drawn, wanted = self._of_move(lanes, self.moves.shrink), []
         for ahead in range(self.depth):
             phase = jnp.where(lanes.steps_right, RIGHT, SHRINK)
             phase = jnp.where(lanes.steps_left, LEFT, phase)
@@ -221,11 +221,7 @@ class Rules(NamedTuple):
 
     def _begin_move(self, lanes: Lanes, begins: jax.Array) -> Lanes:
         """Level, direction and first bracket of the next move, in the lanes that begin one."""
-        move = jnp.minimum(lanes.move, self.num_moves - 1)
-
-        def drawn(x):
-            return x[lanes.particle, move]
-
+        drawn = partial(self._of_move, lanes)
         left = -drawn(self.moves.offset)
         budget_left = drawn(self.moves.budget_left)
         budget_right = self.max_steps - 1 - budget_left
@@ -250,9 +246,8 @@ class Rules(NamedTuple):
         is_late = lanes.is_active & (lanes.shrinks >= DRAWN_AHEAD)
 
         def draw(lanes: Lanes) -> Lanes:
-            move = jnp.minimum(lanes.move, self.num_moves - 1)
             first = lanes.shrinks == DRAWN_AHEAD
-            key = jnp.where(first, self.moves.shrink_key[lanes.particle, move], lanes.late_key)
+            key = jnp.where(first, self._of_move(lanes, self.moves.shrink_key), lanes.late_key)
             key, late = jax.vmap(lambda key: next_shrink(key, lanes.late.dtype))(key)
             return lanes._replace(
                 late_key=jnp.where(is_late, key, lanes.late_key),
@@ -260,3 +255,7 @@ class Rules(NamedTuple):
             )
 
         return jax.lax.cond(is_late.any(), draw, lambda lanes: lanes, lanes)
+
+    def _of_move(self, lanes: Lanes, drawn: jax.Array) -> jax.Array:
+        """What was drawn for the move that each lane is at; the last one's for lanes without."""
+        return drawn[lanes.particle, jnp.minimum(lanes.move, self.num_moves - 1)]
