@@ -26,9 +26,9 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from autofit_memplan.budget import read_budget
 from autofit_memplan.certify import demand
-from autofit_memplan.footprint import compile_program
+from autofit_memplan.footprint import Program, compile_program
 from autofit_memplan.records import DeviceBudget, Footprint
-from autofit_memplan.specs import load_problem
+from autofit_memplan.specs import Problem, load_problem
 from autofit_memplan.units import format_bytes
 
 _SAMPLE_SECONDS = 1e-3
@@ -120,12 +120,13 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
     jax.config.update("jax_enable_x64", job.dtype == "float64")
     budget = read_budget(limit=job.limit)
     problem = load_problem(job.spec, job.n_dim, job.dtype)
-    examples = jnp.tile(problem.example, (job.chunk_size, 1))
-    program = compile_program(jax.vmap(problem.function), examples, platform=budget.platform)
+    program, fits = compile_batch(problem, job.chunk_size, budget)
     batch = Batch(chunk_size=job.chunk_size, footprint=program.footprint)
-    if demand(program.footprint, budget) > budget.limit_bytes:
+    if not fits:
         note = f"not run: the budget is {format_bytes(budget.limit_bytes)}"
         return budget, batch.model_copy(update={"note": note})
+
+    examples = jnp.tile(problem.example, (job.chunk_size, 1))
 
     def run() -> None:
         jax.block_until_ready(program.executable(examples))
@@ -139,6 +140,15 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
     quartiles = tuple(map(float, np.quantile(seconds, (0.25, 0.5, 0.75))))
     measured = {"grown_bytes": grown_bytes, "wall_seconds": quartiles, "repeats": len(seconds)}
     return budget, batch.model_copy(update=measured)
+
+
+def compile_batch(problem: Problem, chunk_size: int, budget: DeviceBudget) -> tuple[Program, bool]:
+    """So many calls in one batch, compiled for the budget's device; and whether they fit."""
+    examples = jax.ShapeDtypeStruct((chunk_size, *problem.example.shape), problem.example.dtype)
+    program = compile_program(
+        jax.vmap(problem.function), examples, platform=budget.platform, target=budget.target
+    )
+    return program, demand(program.footprint, budget) <= budget.limit_bytes
 
 
 def peak_growth(device: Any, run: Callable[[], None]) -> int:

@@ -6,14 +6,10 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-import jax
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from autofit_memplan.budget import read_budget
-from autofit_memplan.certify import demand
-from autofit_memplan.footprint import compile_program
-from autofit_memplan.measure import Batch, Job, measure
+from autofit_memplan.measure import Batch, Job, compile_batch, measure
 from autofit_memplan.records import DeviceBudget
 from autofit_memplan.specs import load_problem
 
@@ -108,11 +104,8 @@ def sweep_target(jobs: Sequence[Job], target: str, on_batch: Callable[[int], Non
     batches = []
     for job in jobs:
         on_batch(job.chunk_size)
-        examples = np.tile(problem.example, (job.chunk_size, 1))
-        program = compile_program(
-            jax.vmap(problem.function), examples, platform=budget.platform, target=budget.target
-        )
-        note = "" if demand(program.footprint, budget) <= budget.limit_bytes else "does not fit"
+        program, fits = compile_batch(problem, job.chunk_size, budget)
+        note = "" if fits else "does not fit"
         batches.append(Batch(chunk_size=job.chunk_size, footprint=program.footprint, note=note))
     return _sweep(jobs[0], target, budget, batches)
 
