@@ -23,11 +23,12 @@ from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss._block import block_program
 from autofit.non_linear.search.nest.nss._chunked_nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
+from autofit.non_linear.search.nest.nss._loop import sample
 from autofit.non_linear.search.nest.nss._memory import Plan, balanced, plan_nss, read_budget
 from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._output import Intervals, RunOutput
 from autofit.non_linear.search.nest.nss._progress import progress_for
-from autofit.non_linear.search.nest.nss._run import Run, sample
+from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
 
 logger = logging.getLogger("autofit")

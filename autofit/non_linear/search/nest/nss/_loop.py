@@ -1,0 +1,98 @@
+"""The outer loop: compiled blocks of iterations, dead points to the host, progress, a way out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from autofit.non_linear.errors import EvidenceError
+from autofit.non_linear.search.nest.nss._block import CAPACITY, Block
+from autofit.non_linear.search.nest.nss._run import Run
+
+_SECONDS_PER_CALL = 0.5  # long enough to hide a host round trip, short enough to feel alive
+
+
+def sample(
+    run: Run,
+    step: Callable[..., Block],
+    max_iterations: int | None,
+    after_call: Callable[[Run], None],
+) -> None:
+    """Run compiled blocks until the evidence has converged; `run` is updated in place.
+
+    Parameters
+    ----------
+    run
+        Where to start; it is complete and consistent after every device call.
+    step
+        The compiled program of `block_program`.
+    max_iterations
+        Stop there, with what there is.
+    after_call
+        Called after every device call: progress, checkpoints, pictures.
+
+    Raises
+    ------
+    EvidenceError
+        When the evidence is not a number any more.
+
+    Notes
+    -----
+    Ctrl-C ends the run in an orderly way: the device call under way is let go, and `run` stays
+    what it was after the call before.
+    """
+    limit = 1
+    try:
+        while True:
+            allowed = CAPACITY if max_iterations is None else max_iterations - run.iterations
+            if allowed <= 0:
+                run.ended = "max_iterations"
+                return
+            start = time.perf_counter()
+            block = _wait(step(run.rng_key, run.state, np.int32(min(limit, allowed))))
+            seconds = time.perf_counter() - start
+            run.absorb(block, seconds)
+            if not block.is_healthy:
+                raise EvidenceError(_diagnosis(run))
+            after_call(run)
+            if block.is_converged:
+                run.ended = "converged"
+                return
+            limit = _next_limit(limit, seconds)
+    except KeyboardInterrupt:
+        run.ended = "interrupted"
+
+
+def _next_limit(limit: int, seconds: float) -> int:
+    """As many iterations as fit the wanted time of a call, at most doubling."""
+    wanted = int(limit * _SECONDS_PER_CALL / max(seconds, 1e-6))
+    return max(1, min(wanted, 2 * limit, CAPACITY))
+
+
+def _wait(block: Block) -> Block:
+    """Wait for the device in small sleeps, so that Ctrl-C is heard while it works."""
+    pause = 1e-4
+    while not block.iterations.is_ready():
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
+    return jax.block_until_ready(block)
+
+
+def _diagnosis(run: Run) -> str:
+    live = np.asarray(run.state.particles.loglikelihood)
+    if np.isposinf(live).any() or np.isnan(live).any():
+        bad = int(np.flatnonzero(~(live < np.inf))[0])
+        position = np.asarray(run.state.particles.position)[bad]
+        return (
+            f"after {run.iterations} iterations a live point has log likelihood {live[bad]}, so "
+            f"the evidence is not a number. It lies at {position.tolist()} of the unit cube. "
+            "Return a finite number there, or -inf where the model is not defined."
+        )
+    return (
+        f"after {run.iterations} iterations the covariance of the {len(live)} live points is not "
+        "a number: they lie in fewer dimensions than the model has. Use more live points "
+        "(n_live), and check that every parameter changes the likelihood."
+    )
