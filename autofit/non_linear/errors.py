@@ -19,3 +19,7 @@ class EvidenceError(SearchError, ArithmeticError):
 
 class CheckpointError(SearchError):
     """A saved state that does not belong to this fit or cannot be read."""
+
+
+class FolderInUseError(SearchError):
+    """Another run works in the output folder."""
