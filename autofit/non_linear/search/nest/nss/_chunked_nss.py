@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import blackjax
+import jax
 from blackjax.ns.adaptive import init as ns_init
 from blackjax.ns.base import init_state_strategy
 from blackjax.ns.nss import build_kernel, live_covariance_factor
@@ -16,7 +17,10 @@ from autofit.non_linear.search.nest.nss._chunked_update import (
     make_chunked_update_strategy,
 )
 from autofit.non_linear.search.nest.nss._lanes import make_lane_update_strategy
-from autofit.non_linear.search.nest.nss._memory import chunked_vmap
+from autofit.non_linear.search.nest.nss._memory import chunked_vmap, elements_computed
+
+LIGHT_ELEMENTS = 100_000
+"""Below so many array elements, under a mebibyte, a second call beside one is as good as free."""
 
 ChunkSize = int | None
 Scheduler = Literal["lanes", "map"]
@@ -63,6 +67,11 @@ def build_chunked_nss_algorithm(
     -------
     ``init(positions, rng_key)`` and ``step(rng_key, state)``, to be jitted by the caller.
 
+    Notes
+    -----
+    XLA drops an axis of length 1, and what is left may round otherwise. So a likelihood with fewer
+    than `LIGHT_ELEMENTS` is evaluated two at a time where one was asked for, except by ``"map"``.
+
     References
     ----------
     Yallup, Kroupa & Handley 2026, arXiv:2601.23252.
@@ -75,18 +84,22 @@ def build_chunked_nss_algorithm(
     )
     upstream = build_kernel(init_state, num_inner_steps, num_delete)
     in_one_batch = step_chunk is None or step_chunk >= num_delete
-    lanes = step_chunk if scheduler == "lanes" or not in_one_batch else num_delete
-    if scheduler != "map":
-        chunked = build_kernel(
+
+    def lanes_for(position):
+        if in_one_batch and scheduler is None:
+            lanes = num_delete
+        else:
+            lanes = _with_an_axis(step_chunk, num_delete, loglikelihood_fn, position)
+        return build_kernel(
             init_state,
             num_inner_steps,
             num_delete,
             update_strategy=make_lane_update_strategy(init_state, lanes),
         )
-    elif in_one_batch:
-        chunked = upstream
-    else:
-        chunked = build_kernel(
+
+    waves = upstream
+    if not in_one_batch:
+        waves = build_kernel(
             init_state,
             num_inner_steps,
             num_delete,
@@ -96,9 +109,11 @@ def build_chunked_nss_algorithm(
         )
 
     def init(position, rng_key=None):
+        n_live = len(jax.tree.leaves(position)[0])
+        chunk = _with_an_axis(init_chunk, n_live, loglikelihood_fn, position)
         return ns_init(
             position,
-            init_state_fn=chunked_vmap(init_state, init_chunk),
+            init_state_fn=chunked_vmap(init_state, chunk),
             update_inner_kernel_params_fn=live_covariance_factor,
             rng_key=rng_key,
         )
@@ -106,7 +121,21 @@ def build_chunked_nss_algorithm(
     def step(rng_key, state):
         n_live = len(state.particles.loglikelihood)
         unchunked = in_one_batch and (step_chunk is None or step_chunk >= n_live)
-        kernel = upstream if unchunked and scheduler is None else chunked
+        if scheduler == "map" or (unchunked and scheduler is None):
+            kernel = waves
+        else:
+            kernel = lanes_for(state.particles.position)
         return kernel(rng_key, state)
 
     return blackjax.SamplingAlgorithm(init, step)
+
+
+def _with_an_axis(
+    chunk_size: ChunkSize, n: int, loglikelihood_fn: Callable, positions: Any
+) -> ChunkSize:
+    """The chunk, or 2 for a 1 that would cost the axis of a likelihood that is light."""
+    if chunk_size != 1 or n == 1:
+        return chunk_size
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), positions)
+    elements = elements_computed(jax.jit(loglikelihood_fn).trace(one).jaxpr)
+    return 2 if elements is not None and elements < LIGHT_ELEMENTS else 1
