@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from platformdirs import user_cache_path
@@ -44,7 +44,10 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
-    analysis: Analysis
+    record: dict[str, Any]
+
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 def program_key(
@@ -74,16 +77,16 @@ def program_key(
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
-def load(key: str) -> Analysis | None:
+def load(key: str, kind: type[_Record]) -> _Record | None:
     """The entry of that key; ``None`` where there is none, or one that cannot be trusted."""
     try:
         entry = _Entry.model_validate_json(_path(key).read_bytes())
+        return kind.model_validate(entry.record) if entry.key == key else None
     except (OSError, ValidationError):
         return None
-    return entry.analysis if entry.key == key else None
 
 
-def store(key: str, analysis: Analysis) -> None:
+def store(key: str, record: BaseModel) -> None:
     """Write an entry, whole or not at all. Where that cannot be done, one warning is given."""
     path = _path(key)
     try:
@@ -91,7 +94,7 @@ def store(key: str, analysis: Analysis) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         try:
             with os.fdopen(handle, "w") as file:
-                file.write(_Entry(key=key, analysis=analysis).model_dump_json())
+                file.write(_Entry(key=key, record=record.model_dump(mode="json")).model_dump_json())
             os.replace(name, path)
         finally:
             Path(name).unlink(missing_ok=True)

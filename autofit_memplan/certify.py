@@ -6,9 +6,16 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from autofit_memplan.errors import InfeasibleError
+from autofit_memplan.fast import Preference
 from autofit_memplan.footprint import Program
-from autofit_memplan.records import DeviceBudget, Footprint, ProgramPlan, Unchunked
-from autofit_memplan.solver import Line, choose_chunk, fit_line, waves
+from autofit_memplan.records import (
+    ChosenBy,
+    DeviceBudget,
+    Footprint,
+    ProgramPlan,
+    Unchunked,
+)
+from autofit_memplan.solver import Line, balance, choose_chunk, fit_line, waves
 from autofit_memplan.units import format_bytes
 
 _WORTH_A_NOTE = 2**20  # below a mebibyte of temporaries nobody needs to know
@@ -34,6 +41,7 @@ def certify(
     per_call: int,
     compile_program: Callable[..., Program],
     excess_bytes: int = 0,
+    preferred: Preference | None = None,
 ) -> tuple[Program, ProgramPlan]:
     """Compile `candidate` at one chunk size after another until the best one is known.
 
@@ -53,6 +61,8 @@ def certify(
         ``compile_program(fn, *arguments)``, for the device of the budget.
     excess_bytes
         Measured beyond XLA's figures, for each call made at once.
+    preferred
+        For ``"auto"``: taken, balanced, where it fits, and then nothing larger is compiled.
 
     Raises
     ------
@@ -62,19 +72,26 @@ def certify(
     compiled: dict[int, Program] = {}
 
     def bytes_at(chunk: int) -> int:
-        fn, arguments = candidate.at_chunk(chunk)
-        compiled[chunk] = with_scratch(compile_program(fn, *arguments), excess_bytes * chunk)
+        compiled[chunk] = compile_at(candidate, chunk, compile_program, excess_bytes)
         return demand(compiled[chunk].footprint, budget)
 
     n, limit = candidate.n, budget.limit_bytes
     guess = Line(call.total_bytes - per_call, candidate.calls_held * per_call)
+    chosen_by: ChosenBy = "memory"
     if request == "auto":
-        chunk, measured = choose_chunk(n, limit, bytes_at, guess)
+        chunk, measured = None, {}
+        if preferred is not None:
+            size = balance(n, min(preferred.chunk_size, n))
+            measured = {size: bytes_at(size)}
+            if measured[size] <= limit:
+                chunk, chosen_by = size, preferred.chosen_by if size < n else "memory"
+        if chunk is None:
+            chunk, measured = choose_chunk(n, limit, bytes_at, guess)
         if chunk is None:
             what = f"{candidate.name}, one call at a time,"
             raise infeasible(what, compiled[1].footprint, budget)
     else:
-        chunk = n if request is None else min(request, n)
+        chunk, chosen_by = n if request is None else min(request, n), "request"
         measured = {chunk: bytes_at(chunk)}
 
     if n in compiled:
@@ -98,7 +115,16 @@ def certify(
         compiles=sum(not p.footprint.from_cache for p in compiled.values()),
         compile_seconds=sum(p.footprint.compile_seconds for p in compiled.values()),
         cached=sum(p.footprint.from_cache for p in compiled.values()),
+        chosen_by=chosen_by,
     )
+
+
+def compile_at(
+    candidate: Candidate, chunk: int, compile_program: Callable[..., Program], excess_bytes: int
+) -> Program:
+    """`candidate` at one chunk size; for the arguments see `certify`."""
+    fn, arguments = candidate.at_chunk(chunk)
+    return with_scratch(compile_program(fn, *arguments), excess_bytes * chunk)
 
 
 def with_scratch(program: Program, more_bytes: int) -> Program:

@@ -30,11 +30,14 @@ class Program(NamedTuple):
         What its trace showed (see `jaxprs.findings`), and what is not in its footprint.
     compile
         Gives the executable; compiles at its first call where the footprint came from the cache.
+    key
+        Of the plan cache (see `cache.program_key`), where that is used.
     """
 
     footprint: Footprint
     warnings: tuple[str, ...]
     compile: Callable[[], Any]
+    key: str | None = None
 
     @property
     def executable(self) -> Any:
@@ -85,7 +88,7 @@ def compile_program(
         compile_now = functools.cache(detached.compile)
 
     key = program_key(traced, platform, device, options) if cache else None
-    known = load(key) if key else None
+    known = load(key, Analysis) if key else None
     analysis = known or _analysis(compile_now(), platform)
     seconds = 0.0 if known else time.perf_counter() - start
     if key and not known:
@@ -102,7 +105,7 @@ def compile_program(
         from_cache=known is not None,
     )
     warnings = (*findings(traced.jaxpr), *warnings, *analysis.warnings)
-    return Program(footprint, warnings, compile_now)
+    return Program(footprint, warnings, compile_now, key)
 
 
 def _analysis(executable: Any, platform: str) -> Analysis:

@@ -14,14 +14,16 @@ from autofit_memplan.certify import (
     Candidate,
     ChunkRequest,
     certify,
+    compile_at,
     demand,
     infeasible,
     memory_notes,
     with_scratch,
 )
 from autofit_memplan.chunked import chunked_vmap
-from autofit_memplan.footprint import compile_program
-from autofit_memplan.records import DeviceBudget, Plan
+from autofit_memplan.fast import choice_key, preference, remember
+from autofit_memplan.footprint import Program, compile_program
+from autofit_memplan.records import Alternative, DeviceBudget, Live, Plan
 from autofit_memplan.solver import check_chunk_size
 from autofit_memplan.units import format_bytes
 
@@ -93,6 +95,7 @@ def plan_nss(
     notes: tuple[str, ...] = (),
     cache: bool = True,
     excess_bytes: int = 0,
+    prefer_fast: bool = False,
 ) -> Plan:
     """Choose the chunk sizes of a nested slice sampler's init and step on its real programs.
 
@@ -125,11 +128,14 @@ def plan_nss(
     excess_bytes
         What each call made at once was measured to take beyond XLA's figures; it is counted as
         library scratch.
+    prefer_fast
+        With ``"auto"``, begin with the step's chunk that was fastest before (`Plan.remember`), on a
+        CPU else with as many calls as its cache holds, where that is less than what fits.
 
     Returns
     -------
     A plan with `Plan.init` and `Plan.step`; ``executable("init")`` and ``executable("step")``
-    are the very programs that were certified.
+    are the very programs that were certified, and ``executable("call")`` is one likelihood call.
 
     Raises
     ------
@@ -157,13 +163,16 @@ def plan_nss(
             chunk_size=chunk,
         )
 
+    def asked_for(chunk: int, n: int) -> int | None:
+        return None if chunk_size is None and chunk >= n else chunk
+
     def init_at(chunk: int):
-        return build(None if chunk_size is None else chunk).init, (positions, key)
+        return build(asked_for(chunk, n_live)).init, (positions, key)
 
     state = jax.eval_shape(build(None).init, positions, key)
 
     def step_at(chunk: int):
-        algorithm = build(None if chunk_size is None else chunk)
+        algorithm = build(asked_for(chunk, num_delete))
         program = step_program(algorithm, chunk) if step_program else algorithm.step
         return program, (key, state, *step_arguments)
 
@@ -177,6 +186,7 @@ def plan_nss(
         cache,
         excess_bytes,
         notes,
+        (n_live, num_delete, num_inner_steps, calls_held) if prefer_fast else None,
     )
 
 
@@ -187,6 +197,7 @@ def _plan(
     cache: bool,
     excess_bytes: int,
     notes: tuple[str, ...] = (),
+    prefer_fast_for: tuple | None = None,
 ) -> Plan:
     if excess_bytes:
         each = format_bytes(excess_bytes)
@@ -196,21 +207,45 @@ def _plan(
     if demand(call.footprint, budget) > budget.limit_bytes:
         raise infeasible("one call", call.footprint, budget)
     warnings = dict.fromkeys((*notes, *call.warnings))
-    executables, plans = {}, []
+    live, plans = {"call": Live(call.compile)}, []
     per_call = call.footprint.temp_bytes + call.footprint.scratch_bytes
     for candidate, request in requests:
+        key = preferred = None
+        if prefer_fast_for is not None and request == "auto":
+            key = choice_key(call.key, candidate.name, *prefer_fast_for)
+            preferred = preference(key, call.footprint, budget.platform)
         program, plan = certify(
-            candidate, request, budget, call.footprint, per_call, compiler, excess_bytes
+            candidate, request, budget, call.footprint, per_call, compiler, excess_bytes, preferred
         )
         warnings |= dict.fromkeys(program.warnings)
         warnings |= dict.fromkeys(memory_notes(plan, per_call, budget))
-        executables[plan.name] = program.compile
+        live[plan.name] = Live(
+            compile=program.compile,
+            at_chunk=partial(_alternative, candidate, budget, compiler, excess_bytes),
+            remember=partial(remember, key),
+        )
         plans.append(plan)
     result = Plan(
         budget=budget, call=call.footprint, programs=tuple(plans), warnings=tuple(warnings)
     )
-    result._executables.update(executables)
+    result._live.update(live)
     return result
+
+
+def _alternative(
+    candidate: Candidate,
+    budget: DeviceBudget,
+    compiler: Callable[..., Program],
+    excess_bytes: int,
+    chunk: int,
+) -> Alternative:
+    program = compile_at(candidate, chunk, compiler, excess_bytes)
+    return Alternative(
+        chunk_size=chunk,
+        predicted_bytes=program.footprint.total_bytes,
+        fits=demand(program.footprint, budget) <= budget.limit_bytes,
+        executable=program.executable,
+    )
 
 
 def _check_request(chunk_size: ChunkRequest) -> ChunkRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, computed_field
 
@@ -11,6 +11,9 @@ from autofit_memplan.errors import TargetError
 
 if TYPE_CHECKING:
     from autofit_memplan.report import PlanReport
+
+
+ChosenBy = Literal["memory", "request", "CPU cache", "earlier run"]
 
 
 class _Record(BaseModel):
@@ -121,6 +124,9 @@ class ProgramPlan(_Record):
         Calls (particles) that one execution has to make.
     chunk_size
         Calls made at once.
+    chosen_by
+        ``"memory"``: the most that fits. ``"request"``: as asked for. ``"CPU cache"``, ``"earlier
+        run"``: fewer than fit, because they are likely or known to be faster.
     waves
         ``ceil(n / chunk_size)``.
     footprint
@@ -151,6 +157,46 @@ class ProgramPlan(_Record):
     compiles: int
     compile_seconds: float
     cached: int = 0
+    chosen_by: ChosenBy = "memory"
+
+
+class Alternative(NamedTuple):
+    """A program at another chunk size than the one that was chosen.
+
+    Attributes
+    ----------
+    chunk_size
+        Calls made at once.
+    predicted_bytes
+        Of the whole program.
+    fits
+        Whether they are within the plan's budget.
+    executable
+        The compiled program.
+    """
+
+    chunk_size: int
+    predicted_bytes: int
+    fits: bool
+    executable: Any
+
+
+class Live(NamedTuple):
+    """What rides along with a program's plan, in the process that made it.
+
+    Attributes
+    ----------
+    compile
+        Gives the executable that was certified.
+    at_chunk
+        Compiles the same program at another chunk size.
+    remember
+        Keeps the chunk size that was fastest.
+    """
+
+    compile: Callable[[], Any]
+    at_chunk: Callable[[int], Alternative] | None = None
+    remember: Callable[[int], None] | None = None
 
 
 class Plan(_Record):
@@ -161,7 +207,7 @@ class Plan(_Record):
     programs: tuple[ProgramPlan, ...]
     warnings: tuple[str, ...] = ()
 
-    _executables: dict[str, Callable[[], Any]] = PrivateAttr(default_factory=dict)
+    _live: dict[str, Live] = PrivateAttr(default_factory=dict)
 
     def program(self, name: str) -> ProgramPlan:
         """The program of that name.
@@ -211,7 +257,25 @@ class Plan(_Record):
                 f"this plan is for {self.budget.target}, which is not here, and nothing that was "
                 "compiled for it can run. Plan with read_budget() where the program is to run."
             )
-        return self._executables[name]()
+        return self._live[name].compile()
+
+    def at_chunk(self, name: str, chunk_size: int) -> Alternative:
+        """Compile the program of that name at another chunk size; only in this process.
+
+        Raises
+        ------
+        KeyError
+            When the plan has no such program, or was read from JSON.
+        """
+        at_chunk = self._live[name].at_chunk
+        if at_chunk is None:
+            raise KeyError(f"the program {name!r} has no chunks")
+        return at_chunk(chunk_size)
+
+    def remember(self, name: str, chunk_size: int) -> None:
+        """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``."""
+        if keep := self._live[name].remember:
+            keep(chunk_size)
 
     def __eq__(self, other: object) -> bool:
         """Same record: a plan read back from JSON equals the one that holds executables."""

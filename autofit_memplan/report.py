@@ -138,6 +138,7 @@ def _program_table(programs: tuple[ProgramPlan, ...]) -> RenderableType:
         ("  would that fit", _would_fit),
         ("  figure is", lambda p: "compiled" if p.unchunked.is_compiled else "extrapolated"),
         ("chunk size", lambda p: Text(f"{p.chunk_size:,}", "bold")),
+        ("  chosen by", lambda p: p.chosen_by),
         ("waves", lambda p: f"{p.waves:,}"),
         ("predicted peak", lambda p: Text(format_bytes(p.predicted_bytes), "bold")),
         ("share of budget", lambda p: f"{p.budget_share:.1%}"),

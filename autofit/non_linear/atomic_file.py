@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,8 +12,8 @@ def replace_on_success(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an error.
 
     The temporary file sits in the folder of `path`, because `os.replace` is only atomic within one
-    file system. It is flushed to the disk before the rename: otherwise a power cut could leave the
-    new name on an empty file.
+    file system. It is flushed to the disk before the rename, and the folder after it: otherwise a
+    power cut could leave the new name on an empty file, or lose the rename.
 
     Parameters
     ----------
@@ -38,3 +38,13 @@ def replace_on_success(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # not every system can flush a folder
+        _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

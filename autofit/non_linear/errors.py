@@ -23,3 +23,7 @@ class CheckpointError(SearchError):
 
 class FolderInUseError(SearchError):
     """Another run works in the output folder."""
+
+
+class OutOfMemoryError(SearchError, MemoryError):
+    """Not even one likelihood call at a time has the memory it needs."""

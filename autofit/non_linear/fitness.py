@@ -36,7 +36,7 @@ class Fitness:
         self.analysis = analysis
         self.n_dim = model.prior_count
         cube_point = jax.ShapeDtypeStruct((self.n_dim,), jnp.zeros(()).dtype)
-        require_traceable(self._likelihood_of_instance, cube_point, analysis)
+        require_traceable(self.raw_log_likelihood, cube_point, analysis)
 
     def log_prior(self, unit_vector: jax.Array) -> jax.Array:
         """0 inside the unit cube, minus infinity outside; shape ``()``."""
@@ -71,6 +71,7 @@ class Fitness:
 
         return jax.vmap(one)(unit_vectors)
 
-    def _likelihood_of_instance(self, unit_vector: jax.Array) -> Any:
+    def raw_log_likelihood(self, unit_vector: jax.Array) -> Any:
+        """What the analysis gives at a point inside the cube, NaN and all."""
         instance = self.model.instance_from_vector(self.physical(unit_vector), xp=jnp)
         return self.analysis.log_likelihood_function(instance)

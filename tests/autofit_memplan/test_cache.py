@@ -164,7 +164,7 @@ def test_without_the_variable_it_is_the_users_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "user_cache_path", lambda name: tmp_path / name)
     compile_cached()
     (path,) = (tmp_path / "autofit-memplan").iterdir()
-    assert cache.load(path.stem) is not None
+    assert cache.load(path.stem, cache.Analysis) is not None
 
 
 PROCESS = """

@@ -15,7 +15,7 @@ ROWS = [
     ["records", "targets", "_portable", "_cpu_scratch", "chunked"],
     ["scratch"],
     ["_limit", "_account", "_allocator", "_compile_only", "cache", "report"],
-    ["_host_memory", "_device_memory", "footprint"],
+    ["_host_memory", "_device_memory", "footprint", "fast"],
     ["_target_memory"],
     ["budget", "certify"],
     ["planner", "specs"],

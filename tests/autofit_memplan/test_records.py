@@ -14,9 +14,9 @@ def test_round_trip_gives_an_equal_plan(plan):
 
 def test_executables_ride_along_without_being_part_of_the_record(plan):
     loaded = Plan.model_validate_json(plan.model_dump_json())
-    plan._executables["step"] = object()
+    plan._live["step"] = object()
     assert loaded == plan
-    assert "executables" not in plan.model_dump_json()
+    assert "live" not in plan.model_dump_json()
     with pytest.raises(KeyError):
         loaded.executable("step")
 

@@ -1,5 +1,7 @@
 """The evidence of whole fits against analytic values, and the estimator against its peers."""
 
+import tracemalloc
+
 import anesthetic
 import blackjax
 import jax
@@ -10,6 +12,7 @@ from blackjax.ns.base import NSInfo, StateWithLogLikelihood
 from problems import CorrelatedGaussian, Image, TwoModes, cube
 
 import autofit as af
+from autofit.non_linear.search.nest.nss import _evidence
 from autofit.non_linear.search.nest.nss._evidence import evidence, live_points_at_death
 
 
@@ -90,3 +93,23 @@ def test_points_without_likelihood_have_no_weight():
     assert np.isfinite(result.log_evidence)
     np.testing.assert_array_equal(result.weights[:2], 0.0)
     assert result.weights.sum() == pytest.approx(1.0)
+
+
+def test_evidence_in_memory_that_holds_the_points_a_few_times():
+    rng = np.random.default_rng(2)
+    log_l = np.sort(rng.normal(size=200_000))
+    birth = log_l - rng.random(len(log_l))
+    birth[:100] = np.nan
+    tracemalloc.start()
+    evidence(log_l, birth)
+    assert tracemalloc.get_traced_memory()[1] < 20 * log_l.nbytes
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("rows", [2, 7, 650])
+def test_evidence_in_blocks_of_any_size(nested_run, rows, monkeypatch):
+    whole = evidence(*nested_run)
+    monkeypatch.setattr(_evidence, "_ROWS", rows)
+    blocks = evidence(*nested_run)
+    assert blocks[:2] == pytest.approx(whole[:2], rel=1e-13)
+    np.testing.assert_allclose(blocks.weights, whole.weights, rtol=1e-13)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,8 +20,10 @@ _SECONDS_PER_CALL = 0.5  # long enough to hide a host round trip, short enough t
 def sample(
     run: Run,
     step: Callable[..., Block],
-    max_iterations: int | None,
     after_call: Callable[[Run], None],
+    watch: Callable[[float, str], AbstractContextManager],
+    max_iterations: int | None = None,
+    max_seconds: float | None = None,
 ) -> None:
     """Run compiled blocks until the evidence has converged; `run` is updated in place.
 
@@ -28,11 +32,13 @@ def sample(
     run
         Where to start; it is complete and consistent after every device call.
     step
-        The compiled program of `block_program`.
-    max_iterations
-        Stop there, with what there is.
+        ``(rng_key, state, limit) -> Block``, whole when it returns.
     after_call
         Called after every device call: progress, checkpoints, pictures.
+    watch
+        ``(expected seconds, what)``: looks after a call while it lasts.
+    max_iterations, max_seconds
+        Stop there, with what there is. Seconds are of sampling, those before a resume included.
 
     Raises
     ------
@@ -41,18 +47,24 @@ def sample(
 
     Notes
     -----
-    Ctrl-C ends the run in an orderly way: the device call under way is let go, and `run` stays
-    what it was after the call before.
+    A `KeyboardInterrupt` ends the run in an orderly way: the device call under way is let go, and
+    `run` stays what it was after the call before.
     """
-    limit = 1
+    limit, each = 1, 0.0
     try:
         while True:
             allowed = CAPACITY if max_iterations is None else max_iterations - run.iterations
             if allowed <= 0:
                 run.ended = "max_iterations"
                 return
+            if max_seconds is not None and run.seconds >= max_seconds:
+                run.ended = "max_seconds"
+                return
+            some = min(limit, allowed)
+            what = f"iterations {run.iterations + 1} to {run.iterations + some}"
             start = time.perf_counter()
-            block = _wait(step(run.rng_key, run.state, np.int32(min(limit, allowed))))
+            with watch(some * each, what):
+                block = step(run.rng_key, run.state, np.int32(some))
             seconds = time.perf_counter() - start
             run.absorb(block, seconds)
             if not block.is_healthy:
@@ -61,24 +73,36 @@ def sample(
             if block.is_converged:
                 run.ended = "converged"
                 return
+            each = seconds / max(int(block.iterations), 1)
             limit = _next_limit(limit, seconds)
     except KeyboardInterrupt:
         run.ended = "interrupted"
+
+
+def wait(result: Any, on_pause: Callable[[], None]) -> Any:
+    """Wait for the device in small sleeps, so that signals are heard while it works.
+
+    Parameters
+    ----------
+    result
+        What a compiled program returned.
+    on_pause
+        Called between two sleeps; may raise `KeyboardInterrupt`.
+    """
+    first = next(leaf for leaf in jax.tree.leaves(result) if hasattr(leaf, "is_ready"))  # no key
+    pause = 1e-4
+    on_pause()
+    while not first.is_ready():
+        time.sleep(pause)
+        on_pause()
+        pause = min(2 * pause, 0.02)
+    return jax.block_until_ready(result)
 
 
 def _next_limit(limit: int, seconds: float) -> int:
     """As many iterations as fit the wanted time of a call, at most doubling."""
     wanted = int(limit * _SECONDS_PER_CALL / max(seconds, 1e-6))
     return max(1, min(wanted, 2 * limit, CAPACITY))
-
-
-def _wait(block: Block) -> Block:
-    """Wait for the device in small sleeps, so that Ctrl-C is heard while it works."""
-    pause = 1e-4
-    while not block.iterations.is_ready():
-        time.sleep(pause)
-        pause = min(2 * pause, 0.02)
-    return jax.block_until_ready(block)
 
 
 def _diagnosis(run: Run) -> str:

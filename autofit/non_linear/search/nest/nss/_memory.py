@@ -1,6 +1,7 @@
 """The one door to the planner: nothing else in `autofit` imports `autofit_memplan`."""
 
 from autofit_memplan import (
+    DeviceBudget,
     InfeasibleError,
     MemplanError,
     Plan,
@@ -9,9 +10,13 @@ from autofit_memplan import (
     plan_nss,
     read_budget,
 )
+from autofit_memplan.records import Alternative
 from autofit_memplan.solver import balance as balanced
+from autofit_memplan.solver import waves
 
 __all__ = [
+    "Alternative",
+    "DeviceBudget",
     "InfeasibleError",
     "MemplanError",
     "Plan",
@@ -20,4 +25,5 @@ __all__ = [
     "elements_computed",
     "plan_nss",
     "read_budget",
+    "waves",
 ]

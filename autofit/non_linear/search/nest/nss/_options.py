@@ -19,6 +19,7 @@ class Options:
     termination: float
     seed: int
     max_iterations: int | None
+    max_seconds: float | None
     chunk_size: int | str | None
     scheduler: str | None
 
@@ -29,8 +30,14 @@ class Options:
         require_int("seed", self.seed, least=0)
         if self.max_iterations is not None:
             require_int("max_iterations", self.max_iterations, least=1)
-        if self.chunk_size is not None and self.chunk_size != "auto":
-            what = 'None (no chunks), "auto", or a positive int'
+        if self.max_seconds is not None and not (
+            isinstance(self.max_seconds, int | float)
+            and not isinstance(self.max_seconds, bool)
+            and 0.0 < self.max_seconds < math.inf
+        ):
+            raise OptionError(f"max_seconds must be positive, or None, not {self.max_seconds!r}")
+        if self.chunk_size is not None and self.chunk_size not in ("auto", "memory"):
+            what = 'None (no chunks), "auto", "memory", or a positive int'
             require_int("chunk_size", self.chunk_size, least=1, what=what)
         if self.scheduler not in (None, "lanes", "map"):
             raise OptionError(f'scheduler must be "lanes" or "map", not {self.scheduler!r}')

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,31 +15,12 @@ import numpy as np
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.paths import AbstractPaths
 from autofit.non_linear.result import Result
-from autofit.non_linear.search.nest.nss import _checkpoint
-from autofit.non_linear.search.nest.nss._options import require_int
+from autofit.non_linear.search.nest.nss._checkpoint import Checkpoint
+from autofit.non_linear.search.nest.nss._intervals import Intervals
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss.samples import samples_of
 
 logger = logging.getLogger("autofit")
-
-
-class Intervals(NamedTuple):
-    """Iterations between two savings of the state, two pictures, and two full results.
-
-    ``None`` is never. Anything else has to be a positive int.
-    """
-
-    checkpoint: int
-    quick: int | None
-    full: int | None
-
-    def check(self) -> Intervals:
-        """The same intervals, or an `OptionError`."""
-        require_int("checkpoint_interval", self.checkpoint, least=1)
-        for name, value in (("quick", self.quick), ("full", self.full)):
-            if value is not None:
-                require_int(f"iterations_per_{name}_update", value, least=1)
-        return self
 
 
 class RunOutput:
@@ -68,61 +49,116 @@ class RunOutput:
         intervals: Intervals,
     ) -> None:
         self._fitness, self._paths, self._info = fitness, paths, info
-        self._fingerprint, self._intervals = description, intervals
+        self._description, self._intervals = description, intervals
         self._describe = jax.jit(fitness.describe)
         self._done = dict.fromkeys(Intervals._fields, 0)
-
-    @property
-    def _state_file(self) -> Path | None:
-        folder = self._paths.files_path
-        return None if folder is None else folder / "unfinished_run.npz"
+        self._saved_at = time.monotonic()  # which no clock jump can move
+        self._checkpoint: Checkpoint | None = None
+        self._failures: dict[str, str] = {}
 
     def resumed(self, run: Run) -> Run:
         """The unfinished run of the folder when there is one, else `run` as it is.
 
-        The log likelihoods of the fresh live points are the fingerprint: they tell another
-        dataset or another likelihood from the one that was interrupted.
+        Raises
+        ------
+        CheckpointError
+            When there is one that cannot be gone on with, see `Checkpoint.load`.
         """
-        live = np.asarray(run.state.particles.loglikelihood, np.float64)
-        self._fingerprint = {
-            **self._fingerprint,
-            "log_likelihoods": [float(f"{value:.6e}") for value in live[:8]],
-        }
-        if self._state_file is None or not self._state_file.exists():
+        if self._paths.files_path is None:
             return run
-        run = _checkpoint.load(self._state_file, run, self._fingerprint)
-        self._done = dict.fromkeys(self._done, run.iterations)
-        logger.info("going on after iteration %d", run.iterations)
-        return run
+        folder = self._paths.files_path / "checkpoint"
+        self._checkpoint = Checkpoint(folder, run, self._description, self._fitness.model)
+        self._saved_at = time.monotonic()
+        saved = self._checkpoint.load()
+        if saved is None:
+            return run
+        self._done = dict.fromkeys(self._done, saved.iterations)
+        logger.info("going on after iteration %d", saved.iterations)
+        return saved
+
+    def save(self, run: Run) -> None:
+        """Save the state of `run` now, so that the same script goes on from here.
+
+        To be called between two device calls, for any reason there is. A disk that is full or
+        read-only is reported in the log, once for each kind of failure, and raises nothing.
+        """
+        self._saved_at = time.monotonic()
+        self._done["checkpoint"] = run.iterations
+        if self._checkpoint is not None:
+            with self._tolerated("the state of the run"):
+                self._checkpoint.save(run)
 
     def update(self, run: Run) -> None:
         """After a device call: save, draw and write what is due."""
         if self._paths.output_path is None:
             return
-        if self._is_due("checkpoint", run):
-            self._save_state(run)
+        seconds = self._intervals.seconds
+        by_time = seconds is not None and time.monotonic() - self._saved_at >= seconds
+        if by_time or self._is_due("checkpoint", run):
+            self.save(run)
         if self._is_due("full", run):
             result = self._result(run)
-            result.save()
+            with self._tolerated("the results on the way"):
+                result.save()
             self._visualize(result.instance, during_analysis=True)
         elif self._is_due("quick", run):
             self._visualize(self._best_instance(run), during_analysis=True)
 
     def finish(self, run: Run) -> Result:
-        """Write the result; a converged fit is marked complete, another one can go on."""
+        """Write the result; a converged fit is marked complete, another one can go on.
+
+        Warns
+        -----
+        UserWarning
+            When something could not be written; the result is returned all the same.
+        """
+        self.save(run)  # the result may take long, and more memory
         result = self._result(run)
-        result.save()
-        self._paths.save_text("search.summary", _summary(run))
+        with self._tolerated("the result"):
+            result.save()
+            self._paths.save_text("search.summary", _summary(run))
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
         if run.ended == "converged":
             self._visualize(result.instance, during_analysis=False)
-            self._paths.mark_complete()
-            if self._state_file is not None:
-                self._state_file.unlink(missing_ok=True)
-        else:
-            self._save_state(run)
+            self._complete()
+        if self._failures and not self._paths.is_complete:
+            unwritten = "; ".join(f"{what} ({error})" for what, error in self._failures.items())
+            warnings.warn(
+                f"could not write {unwritten}. The result is complete in memory; make room in "
+                f"{self._paths.output_path} and run the same script again.",
+                stacklevel=2,
+            )
         return result
+
+    def _complete(self) -> None:
+        if "the result" in self._failures:
+            return
+        with self._tolerated("the mark of a complete fit"):
+            self._paths.mark_complete()
+        if self._checkpoint is not None and self._paths.is_complete:
+            with self._tolerated("an empty folder in place of the saved state"):
+                self._checkpoint.remove()
+
+    @contextmanager
+    def _tolerated(self, what: str) -> Iterator[None]:
+        """A disk that takes nothing is reported, and what it did not take is tried again later."""
+        try:
+            yield
+        except OSError as error:
+            failure = f"{type(error).__name__}: {error.strerror or error}"
+            if self._failures.get(what) != failure:
+                logger.warning(
+                    "could not write %s to %s (%s). Sampling is not touched by it; it is tried "
+                    "again at the next occasion.",
+                    what,
+                    self._paths.output_path,
+                    failure,
+                )
+            self._failures[what] = failure
+        else:
+            if self._failures.pop(what, None):
+                logger.info("%s could be written again", what)
 
     def _is_due(self, what: str, run: Run) -> bool:
         interval = getattr(self._intervals, what)
@@ -130,10 +166,6 @@ class RunOutput:
             return False
         self._done[what] = run.iterations
         return True
-
-    def _save_state(self, run: Run) -> None:
-        if self._state_file is not None:
-            _checkpoint.save(self._state_file, run, self._fingerprint)
 
     def _result(self, run: Run) -> Result:
         samples = samples_of(run, self._describe, self._fitness.model, self._info)

@@ -35,12 +35,12 @@ class LiveProgress:
     def __exit__(self, *exception) -> None:
         self._progress.stop()
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, run: Run, note: str) -> None:
         if self._start is None:
             self._start = max(run.remaining, self._termination + 1.0)
         self._progress.update(
             self._task,
-            description=_line(run),
+            description=_line(run, note),
             total=self._start - self._termination,
             completed=max(0.0, self._start - run.remaining),
         )
@@ -59,10 +59,10 @@ class LogProgress:
     def __exit__(self, *exception) -> None:
         pass
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, run: Run, note: str) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LOG_EVERY_SECONDS
-            self._logger.info(_line(run))
+            self._logger.info(_line(run, note))
 
 
 def progress_for(
@@ -74,9 +74,9 @@ def progress_for(
     return LogProgress(logger)
 
 
-def _line(run: Run) -> str:
+def _line(run: Run, note: str) -> str:
     speed = run.total_evaluations / run.seconds if run.seconds else 0.0
     return (
         f"it {run.iterations}  log Z {run.log_evidence:.2f}  remaining {run.remaining:+.2f}  "
-        f"{speed:,.0f} evals/s  {run.n_dead:,} dead"
+        f"{speed:,.0f} evals/s  {run.n_dead:,} dead  {note}"
     )

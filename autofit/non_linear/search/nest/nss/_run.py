@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
 from autofit.non_linear.search.nest.nss._block import Block
+from autofit.non_linear.search.nest.nss._segments import Segments
 
 
 @dataclass
@@ -20,7 +21,9 @@ class Run:
     rng_key, state
         Where the chain is: the key, and blackjax's state with the live points.
     dead
-        Dead points so far, one entry a device call, leaves of shape ``(n_dead, ...)``.
+        Dead points in memory, one entry a device call, leaves of shape ``(n, ...)``.
+    segments
+        Dead points before them, on the disk; None for a run that is not saved.
     iterations, useful_evaluations, total_evaluations
         Counts so far; see `Evaluations`.
     seconds
@@ -31,7 +34,8 @@ class Run:
 
     rng_key: Any
     state: Any
-    dead: list[Any] = field(default_factory=list)
+    dead: tuple[Any, ...] = ()
+    segments: Segments | None = None
     iterations: int = 0
     useful_evaluations: int = 0
     total_evaluations: int = 0
@@ -50,7 +54,9 @@ class Run:
 
     @property
     def n_dead(self) -> int:
-        return sum(len(block.loglikelihood) for block in self.dead)
+        """Dead points so far, in memory and on the disk."""
+        on_disk = 0 if self.segments is None else self.segments.n_dead
+        return on_disk + sum(len(block.loglikelihood) for block in self.dead)
 
     @property
     def useful_share(self) -> float:
@@ -60,12 +66,24 @@ class Run:
     def absorb(self, block: Block, seconds: float) -> None:
         """Take over what a device call returned; its dead points leave the device."""
         done = int(block.iterations)
-        self.rng_key, self.state = block.rng_key, block.state
-        if done:
-            self.dead.append(
-                jax.tree.map(lambda x: np.asarray(x)[:done].reshape(-1, *x.shape[2:]), block.dead)
-            )
-        self.iterations += done
-        self.useful_evaluations += int(block.evaluations.useful)
-        self.total_evaluations += int(block.evaluations.total)
-        self.seconds += seconds
+        # Copies: on a CPU, a view would hold the rows that were not filled as well.
+        dead = jax.tree.map(
+            lambda x: np.asarray(x)[:done].reshape(-1, *x.shape[2:]).copy(), block.dead
+        )
+        self._set(
+            rng_key=block.rng_key,
+            state=block.state,
+            dead=(*self.dead, dead),
+            iterations=self.iterations + done,
+            useful_evaluations=self.useful_evaluations + int(block.evaluations.useful),
+            total_evaluations=self.total_evaluations + int(block.evaluations.total),
+            seconds=self.seconds + seconds,
+        )
+
+    def store(self, segments: Segments, rest: Any) -> None:
+        """Let go of the dead points that are in `segments` now; `rest` are those that are not."""
+        self._set(segments=segments, dead=(rest,))
+
+    def _set(self, **attributes: Any) -> None:
+        """Set all of them or none: Ctrl-C is heard between two statements, not in this one."""
+        vars(self).update(attributes)

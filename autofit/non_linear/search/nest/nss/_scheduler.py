@@ -30,7 +30,7 @@ def scheduler_for(
     options
         A scheduler that the user names is taken; without chunks upstream's step is.
     """
-    if options.scheduler is not None or options.chunk_size != "auto":
+    if options.scheduler is not None or options.chunk_size not in ("auto", "memory"):
         return options.scheduler, ()
     point = jax.ShapeDtypeStruct((n_dim,), jnp.result_type(float))
     elements = elements_computed(jax.jit(log_likelihood).trace(point).jaxpr)

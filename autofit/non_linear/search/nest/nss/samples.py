@@ -18,7 +18,8 @@ from autofit.non_linear.search.nest.nss._run import Run
 def all_points(run: Run) -> StateWithLogLikelihood:
     """Dead and live points together, on the host, leaves of shape ``(n_samples, ...)``."""
     live = jax.tree.map(np.asarray, run.state.particles)
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *run.dead, live)
+    on_disk = () if run.segments is None else run.segments.read()
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *on_disk, *run.dead, live)
 
 
 def samples_of(

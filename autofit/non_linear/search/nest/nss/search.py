@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
@@ -23,13 +22,16 @@ from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss._block import block_program
 from autofit.non_linear.search.nest.nss._chunked_nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
-from autofit.non_linear.search.nest.nss._loop import sample
-from autofit.non_linear.search.nest.nss._memory import Plan, balanced, plan_nss, read_budget
+from autofit.non_linear.search.nest.nss._intervals import Intervals
+from autofit.non_linear.search.nest.nss._lock import folder_lock
+from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, plan_nss, read_budget
 from autofit.non_linear.search.nest.nss._options import Options
-from autofit.non_linear.search.nest.nss._output import Intervals, RunOutput
+from autofit.non_linear.search.nest.nss._output import RunOutput
 from autofit.non_linear.search.nest.nss._progress import progress_for
 from autofit.non_linear.search.nest.nss._run import Run
+from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
+from autofit.non_linear.search.nest.nss._signals import Signals
 
 logger = logging.getLogger("autofit")
 logger.setLevel(logging.INFO)  # so that search.log has the progress of every run
@@ -51,17 +53,20 @@ class NSS:
     num_delete
         Live points replaced per iteration, below `n_live`.
     chunk_size
-        Points evaluated at once: ``"auto"`` plans it from the memory that is free, an int is
-        taken as it is, ``None`` makes no chunks.
+        Points evaluated at once. ``"auto"``: what turns out to be the fastest while sampling,
+        within the memory that is free. ``"memory"``: the most that fits. An int is taken as it is,
+        ``None`` makes no chunks.
     memory_limit
         Most memory the fit may use, as bytes, a text like ``"8 GiB"``, or a fraction of what is
         free; all that is free when not given.
     termination
         The run ends when ``log Z_live - log Z`` is below it.
-    max_iterations
-        The run ends there at the latest, with the samples so far.
+    max_iterations, max_seconds
+        The run ends there at the latest, with the samples so far; seconds are of sampling.
     checkpoint_interval
         Iterations after which the state of the run is saved, for a named fit.
+    checkpoint_seconds
+        Wall time after which it is saved, if that comes first.
     iterations_per_quick_update
         Iterations after which `Analysis.visualize` is called.
     iterations_per_full_update
@@ -97,7 +102,7 @@ class NSS:
         num_delete: int = 50,
         chunk_size: int | str | None = None,
         termination: float = -3.0,
-        checkpoint_interval: int = 100,
+        checkpoint_interval: int | None = None,
         iterations_per_quick_update: int | None = None,
         iterations_per_full_update: int | None = None,
         number_of_cores: int = 1,
@@ -107,6 +112,8 @@ class NSS:
         *,
         memory_limit: int | float | str | None = None,
         max_iterations: int | None = None,
+        max_seconds: float | None = None,
+        checkpoint_seconds: float | None = 60.0,
         scheduler: str | None = None,
     ) -> None:
         self.name, self.path_prefix, self.unique_tag = name, path_prefix, unique_tag
@@ -116,6 +123,7 @@ class NSS:
             checkpoint=checkpoint_interval,
             quick=iterations_per_quick_update,
             full=iterations_per_full_update,
+            seconds=checkpoint_seconds,
         ).check()
         self.options = Options(
             n_live=n_live,
@@ -124,6 +132,7 @@ class NSS:
             termination=termination,
             seed=seed,
             max_iterations=max_iterations,
+            max_seconds=max_seconds,
             chunk_size=chunk_size,
             scheduler=scheduler,
         )
@@ -149,7 +158,7 @@ class NSS:
 
         Returns
         -------
-        The result; after Ctrl-C or at `max_iterations`, the one of the samples so far.
+        The result; after Ctrl-C or at a cap, the one of the samples so far.
 
         Raises
         ------
@@ -157,24 +166,33 @@ class NSS:
             Before anything is compiled.
         InfeasibleError
             When not even one likelihood call fits the memory; before anything is allocated.
+        OutOfMemoryError
+            When the memory is gone later, even for one call at a time; the state is saved.
         EvidenceError
             When the likelihood gives values from which no evidence can be computed.
         CheckpointError
             When the folder holds an unfinished run of something else.
+        FolderInUseError
+            When another run works in the folder.
+
+        Notes
+        -----
+        SIGTERM ends the run as Ctrl-C does, and then the process; SIGUSR1 saves the state.
         """
         self.options.check_for(model.prior_count)
         paths = self._paths(model)
-        if paths.is_complete:
-            self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
-            return Result.load(paths, model, analysis)
-        fitness = Fitness(model, analysis)
-        handler = paths.log_handler()
-        logger.addHandler(handler)
-        try:
-            return self._fit(fitness, paths, info or {})
-        finally:
-            logger.removeHandler(handler)
-            handler.close()
+        with folder_lock(paths.output_path):
+            if paths.is_complete:
+                self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
+                return Result.load(paths, model, analysis)
+            fitness = Fitness(model, analysis)
+            handler = paths.log_handler()
+            logger.addHandler(handler)
+            try:
+                return self._fit(fitness, paths, info or {})
+            finally:
+                logger.removeHandler(handler)
+                handler.close()
 
     def _fit(self, fitness: Fitness, paths: AbstractPaths, info: dict[str, Any]) -> Result:
         model, analysis = fitness.model, fitness.analysis
@@ -188,24 +206,35 @@ class NSS:
         paths.save_json("memory_plan", plan.model_dump(mode="json"))
         self._say(plan.report())
         output = RunOutput(fitness, paths, info, self.describe(), self.intervals)
-        progress = progress_for(self._console, logger, self.options.termination)
+        sampling = Sampling(fitness, self.options, plan, self._budget)
         # XLA's threads call LAPACK side by side; with threads of its own as well, OpenBLAS crawls
-        with threadpool_limits(limits=1, user_api="blas"), progress:
-            run = output.resumed(self._start(fitness, plan))
-            sample(
-                run,
-                plan.executable("step"),
-                self.options.max_iterations,
-                after_call=lambda run: (progress(run), output.update(run)),
-            )
-        result = output.finish(run)
-        self._say(f"{_ENDINGS[run.ended]} {_counts(run)}")
-        if run.ended != "converged" and paths.output_path is not None:
-            self._say(
-                f"The samples so far are in {paths.output_path}. Run the same script again to go "
-                "on from here."
-            )
+        with threadpool_limits(limits=1, user_api="blas"):
+            run = output.resumed(sampling.start())
+            with Signals() as signals:
+                self._sample(sampling, run, output, signals)
+                result = output.finish(run)
+                self._say(sampling.report(run))
+                if run.ended != "converged" and paths.output_path is not None:
+                    self._say(
+                        f"The samples so far are in {paths.output_path}. Run the same script again "
+                        "to go on from here."
+                    )
         return result
+
+    def _sample(self, sampling: Sampling, run: Run, output: RunOutput, signals: Signals) -> None:
+        with progress_for(self._console, logger, self.options.termination) as progress:
+
+            def after_call(run: Run, note: str) -> None:
+                progress(run, note)
+                output.update(run)
+
+            try:
+                sampling.go_on(run, after_call, output.save, signals)
+            except EvidenceError:
+                raise  # a state that leads nowhere replaces no saved one
+            except Exception:
+                output.save(run)
+                raise
 
     def _plan(self, fitness: Fitness) -> Plan:
         """Plan the memory and compile init and step: the very programs that will run."""
@@ -224,47 +253,17 @@ class NSS:
             n_live=options.n_live,
             num_delete=options.num_delete,
             num_inner_steps=options.num_mcmc_steps,
-            budget=read_budget(limit=self.memory_limit),
-            chunk_size=options.chunk_size,
+            budget=self._budget(),
+            chunk_size="auto" if options.chunk_size == "memory" else options.chunk_size,
+            prefer_fast=options.chunk_size == "auto",
             step_program=step_program,
             step_arguments=(jax.ShapeDtypeStruct((), jnp.int32),),
             calls_held=2 if scheduler == "map" else 1,
             notes=notes,
         )
 
-    def _start(self, fitness: Fitness, plan: Plan) -> Run:
-        """Draw the live points from the prior and evaluate them."""
-
-        @jax.jit
-        def draw(seed):
-            draw_key, init_key, run_key = jax.random.split(jax.random.key(seed), 3)
-            shape = (self.options.n_live, fitness.n_dim)
-            return jax.random.uniform(draw_key, shape), init_key, run_key
-
-        positions, init_key, run_key = draw(self.options.seed)
-        state = plan.executable("init")(positions, init_key)
-        live = np.asarray(state.particles.loglikelihood)
-        without = int(np.isneginf(live).sum())
-        if without == len(live):
-            raise EvidenceError(
-                f"none of the {len(live)} points drawn from the prior has a likelihood: the "
-                "log-likelihood function gave NaN or -inf, or an assertion failed, at every one. "
-                "Evaluate it at model.instance_from_prior_medians() to see which."
-            )
-        if without:
-            logger.warning(
-                "%d of %d points drawn from the prior have no likelihood (NaN, -inf, or an "
-                "assertion that fails); they count as zero likelihood",
-                without,
-                len(live),
-            )
-        init = plan.init
-        return Run(
-            rng_key=run_key,
-            state=state,
-            useful_evaluations=init.n,
-            total_evaluations=init.waves * balanced(init.n, init.chunk_size),
-        )
+    def _budget(self) -> DeviceBudget:
+        return read_budget(limit=self.memory_limit)
 
     def _paths(self, model: AbstractPriorModel) -> AbstractPaths:
         identifier = identifier_for(model.to_dict(), self.describe(), self.unique_tag)
@@ -273,7 +272,7 @@ class NSS:
     def describe(self) -> dict[str, Any]:
         """What determines the chains; how they are cut into chunks does not."""
         description = asdict(self.options)
-        for name in ("chunk_size", "max_iterations", "scheduler"):
+        for name in ("chunk_size", "max_iterations", "max_seconds", "scheduler"):
             del description[name]
         return {"class": "NSS", **description}
 
@@ -285,18 +284,3 @@ class NSS:
         """Print for the user, and keep it in `search.log`."""
         self._console.print(what, highlight=False)
         logger.info("%s", what)
-
-
-_ENDINGS = {
-    "converged": "Converged:",
-    "max_iterations": "Stopped at max_iterations, before convergence:",
-    "interrupted": "Interrupted, before convergence:",
-}
-
-
-def _counts(run: Run) -> str:
-    return (
-        f"{run.iterations:,} iterations, {run.total_evaluations:,} likelihood evaluations "
-        f"({run.useful_share:.0%} useful), "
-        f"{run.seconds:.1f} s of sampling."
-    )

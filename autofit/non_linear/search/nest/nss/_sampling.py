@@ -1,0 +1,194 @@
+"""From a plan to the end of a run: draw the live points, check them, sample, look after it all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from autofit.non_linear.fitness import Fitness
+from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
+from autofit.non_linear.search.nest.nss._loop import sample, wait
+from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balanced, waves
+from autofit.non_linear.search.nest.nss._options import Options
+from autofit.non_linear.search.nest.nss._run import Run
+from autofit.non_linear.search.nest.nss._signals import Signals
+from autofit.non_linear.search.nest.nss._steps import TunedStep
+from autofit.non_linear.search.nest.nss._tuning import Trial, Tuner, ladder
+from autofit.non_linear.search.nest.nss._values import check_batch, require_start
+from autofit.non_linear.search.nest.nss._watchdog import Watchdog
+
+logger = logging.getLogger("autofit")
+
+_CHECKED = 4
+"""Particles evaluated alone as well, at each chunk size that is used."""
+
+
+class Sampling:
+    """The programs of a plan, and what becomes of them while they run.
+
+    Parameters
+    ----------
+    fitness, options, plan
+        What to sample and how.
+    read_budget
+        Reads the memory that is free now.
+
+    Attributes
+    ----------
+    lowered
+        Why the chunk of init or step was lowered, a sentence each time.
+    trials
+        Chunk sizes that were timed.
+    """
+
+    def __init__(
+        self,
+        fitness: Fitness,
+        options: Options,
+        plan: Plan,
+        read_budget: Callable[[], DeviceBudget],
+    ) -> None:
+        self._fitness, self._options, self._plan = fitness, options, plan
+        self._read_budget = read_budget
+        self.lowered: list[str] = []
+        self.trials: list[Trial] = []
+
+    def start(self) -> Run:
+        """Draw the live points from the prior and evaluate them.
+
+        Raises
+        ------
+        EvidenceError
+            When no evidence can be computed from them, see `require_start`.
+        OutOfMemoryError
+            When there is no memory for a single likelihood call.
+        """
+        program = self._program("init", lambda: None, lambda state: state)
+        positions, init_key, run_key = self._draw(self._options.seed)
+        state = program(positions, init_key)
+        self.lowered += program.lowered
+        values = np.asarray(state.particles.loglikelihood)
+        raw = self._fitness.raw_log_likelihood
+        for remark in require_start(values, positions, raw).remarks():
+            logger.warning("%s", remark)
+        n = len(values)
+        return Run(
+            rng_key=run_key,
+            state=state,
+            useful_evaluations=n,
+            total_evaluations=waves(n, program.chunk_size) * balanced(n, program.chunk_size),
+        )
+
+    def go_on(
+        self,
+        run: Run,
+        after_call: Callable[[Run, str], None],
+        save: Callable[[Run], None],
+        signals: Signals,
+    ) -> None:
+        """Sample until the run has converged or something else ends it.
+
+        Parameters
+        ----------
+        run
+            Updated in place.
+        after_call
+            Called with the run and a note for the progress line, after every device call.
+        save
+            Saves the run when a signal asks for it.
+        """
+
+        def on_pause():
+            if signals.stop:
+                raise KeyboardInterrupt
+            if signals.take_save_request():
+                save(run)
+
+        options, plan = self._options, self._plan
+        program = self._program("step", on_pause, lambda block: block.state)
+        with ExitStack() as stack:
+            dog = stack.enter_context(Watchdog(logger, plan.budget.platform))
+            step = TunedStep(program, plan, self._tuner(), options.termination)
+            stack.callback(step.close)
+            try:
+                sample(
+                    run,
+                    step,
+                    lambda run: after_call(run, step.note),
+                    lambda seconds, what: dog.watch(seconds, f"{what}, {step.note}"),
+                    options.max_iterations,
+                    options.max_seconds,
+                )
+            finally:
+                self.lowered += program.lowered
+                self.trials = step.trials
+
+    def report(self, run: Run) -> str:
+        """How the run ended, what it took, and which chunk sizes were tried."""
+        said = [
+            f"{_ENDINGS[run.ended]} {run.iterations:,} iterations, {run.total_evaluations:,} "
+            f"likelihood evaluations ({run.useful_share:.0%} useful), {run.seconds:.1f} s of "
+            "sampling."
+        ]
+        if len(self.trials) > 1:
+            speeds = (f"{t.chunk_size}: {t.evaluations_per_second:,.1f}/s" for t in self.trials)
+            said.append("Useful evaluations by chunk size, " + ", ".join(speeds) + ".")
+        return "\n".join(said + self.lowered)
+
+    def _program(
+        self, name: str, on_pause: Callable[[], None], state_of: Callable[[Any], Any]
+    ) -> AdaptiveProgram:
+        def fault(result, chunk_size):
+            return self._fault(state_of(result).particles, chunk_size)
+
+        waiting = partial(wait, on_pause=on_pause)
+        return AdaptiveProgram(self._plan, name, self._read_budget, waiting, fault)
+
+    def _fault(self, particles: Any, chunk_size: int) -> str:
+        """What is wrong with the values of a batch, as evaluating a few of its points alone tells.
+
+        The particles born last are those that the program at hand has evaluated.
+        """
+        born = np.nan_to_num(np.asarray(particles.loglikelihood_birth), nan=-np.inf)
+        newest = np.flatnonzero(born == born.max())
+        check = check_batch(
+            self._plan.executable("call"),
+            np.asarray(particles.position)[newest],
+            np.asarray(particles.loglikelihood)[newest],
+            chunk_size=chunk_size,
+            count=_CHECKED,
+        )
+        return "" if check.agrees else str(check)
+
+    def _tuner(self) -> Tuner | None:
+        """For ``"auto"``; what an earlier run has found is not searched for again."""
+        program = self._plan.step
+        if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
+            return None
+        fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
+        n, start = program.n, program.chunk_size
+        sizes = ladder(n, start, highest=2 * n if fills_up else n)
+        return Tuner(sizes, start, program.compile_seconds / max(program.compiles, 1))
+
+    def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        @jax.jit
+        def draw(seed):
+            draw_key, init_key, run_key = jax.random.split(jax.random.key(seed), 3)
+            shape = (self._options.n_live, self._fitness.n_dim)
+            return jax.random.uniform(draw_key, shape), init_key, run_key
+
+        return draw(seed)
+
+
+_ENDINGS = {
+    "converged": "Converged:",
+    "max_iterations": "Stopped at max_iterations, before convergence:",
+    "max_seconds": "Stopped at max_seconds, before convergence:",
+    "interrupted": "Interrupted, before convergence:",
+}

@@ -1,0 +1,130 @@
+"""The step of a run, at the chunk size that turns out to be the fastest."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+
+from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
+from autofit.non_linear.search.nest.nss._block import Block
+from autofit.non_linear.search.nest.nss._memory import Alternative, Plan
+from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner
+
+logger = logging.getLogger("autofit")
+
+_CONFIG = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_precision")
+
+
+class _Compiled(NamedTuple):
+    alternative: Alternative
+    seconds: float
+
+
+class TunedStep:
+    """Runs blocks and times them; other chunk sizes are compiled while sampling goes on.
+
+    Parameters
+    ----------
+    program
+        The step's.
+    plan
+        Compiles it at other chunk sizes, and keeps the fastest.
+    tuner
+        Chooses among them; ``None`` stays at the program's.
+    termination
+        Of the run, to tell how long it will go on.
+    """
+
+    def __init__(
+        self, program: AdaptiveProgram, plan: Plan, tuner: Tuner | None, termination: float
+    ) -> None:
+        self._program, self._plan, self._tuner = program, plan, tuner
+        self._left = SecondsLeft(termination)
+        self._compiler = ThreadPoolExecutor(1, "autofit-compiler")
+        self._compiling: Future[_Compiled] | None = None
+        self._have_run: set[int] = set()
+
+    def close(self) -> None:
+        """Start no further compilation."""
+        self._compiler.shutdown(wait=False, cancel_futures=True)
+
+    def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
+        """One device call, whole, at the chunk size of the moment."""
+        if self._tuner is None:
+            return self._program(rng_key, state, limit)
+        self._take_over(self._tuner)
+        program, lowered = self._program, len(self._program.lowered)
+        is_new = program.chunk_size not in self._have_run
+        start = time.perf_counter()
+        block = program(rng_key, state, limit)
+        seconds = time.perf_counter() - start
+        self._have_run.add(program.chunk_size)
+        integrator = block.state.integrator
+        self._left.observe(seconds, float(integrator.logZ_live) - float(integrator.logZ))
+        if len(program.lowered) > lowered:
+            self._tuner.lower(program.chunk_size)
+        elif not is_new and self._compiling is None:  # nothing else took part of the time
+            self._tuner.observe(program.chunk_size, int(block.evaluations.useful), seconds)
+        program.chunk_size = self._tuner.current
+        self._look_further(self._tuner)
+        return block
+
+    @property
+    def note(self) -> str:
+        """For the progress line."""
+        if self._tuner is None or self._tuner.challenger is None:
+            return f"chunk {self._program.chunk_size}"
+        return f"chunk {self._tuner.best} or {self._tuner.challenger}?"
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Chunk sizes that were timed, ascending."""
+        return [] if self._tuner is None else self._tuner.trials
+
+    def _look_further(self, tuner: Tuner) -> None:
+        """Have the next chunk size compiled; when there is none left, keep the best."""
+        if self._compiling is not None:
+            return
+        was_settled, wanted = tuner.is_settled, tuner.wanted(self._left.seconds)
+        if wanted is not None:
+            config = {name: getattr(jax.config, name) for name in _CONFIG}
+            self._compiling = self._compiler.submit(_compile, self._plan, wanted, config)
+        elif tuner.is_settled and not was_settled:
+            self._plan.remember("step", tuner.best)
+            self._program.keep_only_current()
+
+    def _take_over(self, tuner: Tuner) -> None:
+        """Use what the compiler has finished."""
+        if self._compiling is None or not self._compiling.done():
+            return
+        future, self._compiling = self._compiling, None
+        if tuner.challenger is None:  # the memory ran out in the meantime
+            return
+        try:
+            alternative, seconds = future.result()
+        except Exception as error:
+            # A run that works must not end because something that it does not need does not.
+            logger.warning("chunk size %d could not be compiled: %s", tuner.challenger, error)
+            tuner.refuse()
+            return
+        if not alternative.fits:
+            tuner.refuse()
+            return
+        self._program.use(alternative)
+        tuner.compiled(seconds)
+
+
+def _compile(plan: Plan, chunk_size: int, config: dict[str, Any]) -> _Compiled:
+    """In the compiler's thread, which does not see what ``with jax.…`` blocks have set."""
+    start = time.perf_counter()
+    with (
+        jax.enable_x64(config["jax_enable_x64"]),
+        jax.default_device(config["jax_default_device"]),
+        jax.default_matmul_precision(config["jax_default_matmul_precision"]),
+    ):
+        alternative = plan.at_chunk("step", chunk_size)
+    return _Compiled(alternative, time.perf_counter() - start)

@@ -1,0 +1,231 @@
+"""Which chunk size is fastest: a comparison that real iterations pay for.
+
+The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
+sizes halve or double from the first; the best so far and a challenger take turns, and the median
+of their ratios decides.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from autofit.non_linear.search.nest.nss._memory import balanced
+
+PAIRS = 3
+"""Turns of the best and of the challenger before one of them is taken."""
+
+CLEARLY = 1.03
+"""A challenger has to be so many times faster; less is noise."""
+
+EXPECTED_GAIN = 0.25
+"""Share of the remaining time that a better chunk size is expected to save, before any is tried."""
+
+_KEPT = 100  # timings of each chunk size, the latest
+
+
+class Trial(NamedTuple):
+    """What is known of one chunk size.
+
+    Attributes
+    ----------
+    chunk_size
+        Likelihood calls at once.
+    evaluations_per_second
+        Useful ones: the median of its latest device calls.
+    calls
+        Device calls that it is the median of.
+    """
+
+    chunk_size: int
+    evaluations_per_second: float
+    calls: int
+
+
+def ladder(n: int, start: int, highest: int) -> list[int]:
+    """Chunk sizes worth a trial, ascending: `start`, halved and doubled.
+
+    Parameters
+    ----------
+    n
+        Calls of a step; sizes below it are balanced.
+    start
+        The first.
+    highest
+        None is larger; above `n`, spare lanes look ahead.
+    """
+    sizes, size = {start}, start
+    while size > 1:
+        size = min(balanced(n, -(-size // 2)), size - 1)
+        sizes.add(size)
+    size = start
+    while size < highest:
+        size = min(2 * size, highest)
+        sizes.add(balanced(n, size) if size < n else size)
+    return sorted(sizes)
+
+
+class Tuner:
+    """Chooses the chunk size of the next device call.
+
+    Parameters
+    ----------
+    sizes
+        Chunk sizes, ascending; see `ladder`.
+    start
+        One of them, whose program there is.
+    compile_seconds
+        What another program costs.
+
+    Attributes
+    ----------
+    best
+        The fastest so far.
+    challenger
+        What it is compared with, or is to be once that is compiled; else ``None``.
+    current
+        Of the next device call.
+    is_settled
+        Whether there is nothing left to try.
+    """
+
+    def __init__(self, sizes: Sequence[int], start: int, compile_seconds: float) -> None:
+        self._sizes = list(sizes)
+        self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
+        self._compile_seconds = compile_seconds
+        self._direction = -1 if self._sizes[0] < start else 1
+        self._may_turn = True
+        self._is_challenging = False  # its program is there
+        self.best = self.current = start
+        self.challenger: int | None = None
+        self.is_settled = False
+
+    def wanted(self, seconds_left: float) -> int | None:
+        """The chunk size whose program is to be compiled now; asked for once.
+
+        Parameters
+        ----------
+        seconds_left
+            How long the run is expected to go on.
+        """
+        is_busy = self.challenger is not None or self.is_settled or not self._rates[self.best]
+        if is_busy or seconds_left * EXPECTED_GAIN < self._compile_seconds:
+            return None
+        self.challenger = self._next()
+        self.is_settled = self.challenger is None
+        return self.challenger
+
+    def compiled(self, seconds: float) -> None:
+        """The program of the challenger is there, after so many seconds."""
+        assert self.challenger is not None
+        self._compile_seconds = seconds
+        self._rates[self.best].clear()  # to compare what was timed in turns
+        self._rates[self.challenger] = deque(maxlen=_KEPT)
+        self._is_challenging = True
+        self.current = self.challenger
+
+    def refuse(self) -> None:
+        """The challenger does not fit."""
+        assert self.challenger is not None
+        self._sizes.remove(self.challenger)
+        self.challenger = None
+
+    def lower(self, chunk_size: int) -> None:
+        """The memory ran out: go on at `chunk_size`, and never again above."""
+        self._sizes = sorted({chunk_size, *(size for size in self._sizes if size < chunk_size)})
+        self._rates = {size: rates for size, rates in self._rates.items() if size <= chunk_size}
+        self._rates.setdefault(chunk_size, deque(maxlen=_KEPT))
+        self.best = self.current = chunk_size
+        self.challenger, self._is_challenging = None, False
+
+    def observe(self, chunk_size: int, useful: int, seconds: float) -> None:
+        """A device call is done.
+
+        Parameters
+        ----------
+        chunk_size
+            It was made at.
+        useful
+            Evaluations that the chains needed.
+        seconds
+            It took.
+        """
+        self._rates[chunk_size].append(useful / max(seconds, 1e-9))
+        if self.challenger is None or not self._is_challenging:
+            return
+        best, other = self._rates[self.best], self._rates[self.challenger]
+        if min(len(best), len(other)) >= PAIRS:
+            self._decide(statistics.median(b / a for a, b in zip(best, other, strict=False)))
+        else:
+            self.current = self.best if len(best) < len(other) else self.challenger
+
+    @property
+    def trials(self) -> list[Trial]:
+        """What was tried, by chunk size."""
+        return [
+            Trial(size, statistics.median(rates), len(rates))
+            for size, rates in sorted(self._rates.items())
+            if rates
+        ]
+
+    def _decide(self, ratio: float) -> None:
+        assert self.challenger is not None
+        if ratio > CLEARLY:
+            self.best, self._may_turn = self.challenger, False
+        else:
+            self._turn()
+        self.challenger, self._is_challenging = None, False
+        self.current = self.best
+
+    def _next(self) -> int | None:
+        """The neighbour of the best in the direction that is tried, else in the other."""
+        while True:
+            place = self._sizes.index(self.best) + self._direction
+            if 0 <= place < len(self._sizes) and self._sizes[place] not in self._rates:
+                return self._sizes[place]
+            if not self._may_turn:
+                return None
+            self._turn()
+
+    def _turn(self) -> None:
+        self._direction = -self._direction if self._may_turn else self._direction
+        self._may_turn = False
+
+
+class SecondsLeft:
+    """How long a run is expected to go on.
+
+    As long as it has lasted, or longer where the remaining evidence falls more slowly than that:
+    a straight line through it now and at half of the time until now.
+
+    Parameters
+    ----------
+    termination
+        The remaining evidence at which the run ends.
+    """
+
+    def __init__(self, termination: float) -> None:
+        self._termination = termination
+        self._elapsed = self._left = 0.0
+        self._history: list[tuple[float, float]] = []
+
+    def observe(self, seconds: float, remaining: float) -> None:
+        """A device call took `seconds`; ``log Z_live - log Z`` is `remaining` after it."""
+        self._elapsed += seconds
+        if not self._history or self._elapsed > 1.1 * self._history[-1][0]:  # a few hundred at most
+            self._history.append((self._elapsed, remaining))
+        then, before = max(
+            (point for point in self._history if point[0] <= self._elapsed / 2),
+            default=self._history[0],
+        )
+        fallen, since = before - remaining, self._elapsed - then
+        self._left = self._elapsed
+        if fallen > 0 and since > 0:
+            self._left = max(self._left, since * (remaining - self._termination) / fallen)
+
+    @property
+    def seconds(self) -> float:
+        """Expected from now on; 0 while nothing is known."""
+        return self._left

@@ -1,0 +1,81 @@
+"""Where to start below the memory's ceiling: what was fastest before, or what fits a CPU's cache.
+
+The largest batch that fits is not always the fastest. A GPU needs many calls at once to be full. A
+CPU core computes one at a time and is slowed down by every array that leaves its cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import psutil
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from autofit_memplan.cache import load, store
+from autofit_memplan.records import ChosenBy, Footprint
+
+_CACHE_BYTES_PER_CORE = 2 * 2**20  # second-level cache of a server's core
+
+
+class Fastest(BaseModel):
+    """The chunk size that gave the most evaluations per second, in the plan cache."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chunk_size: PositiveInt
+
+
+class Preference(NamedTuple):
+    """A chunk size that is likely faster than the largest that fits, and why."""
+
+    chunk_size: int
+    chosen_by: ChosenBy
+
+
+def preference(key: str | None, call: Footprint, platform: str) -> Preference | None:
+    """Where to start; ``None`` for the largest chunk that fits.
+
+    Parameters
+    ----------
+    key
+        Of `choice_key`.
+    call
+        Footprint of one call.
+    platform
+        ``"cpu"``, or another.
+    """
+    known = load(key, Fastest) if key else None
+    if known:
+        return Preference(known.chunk_size, "earlier run")
+    in_cache = calls_in_cache(call, platform)
+    return Preference(in_cache, "CPU cache") if in_cache else None
+
+
+def calls_in_cache(call: Footprint, platform: str) -> int | None:
+    """How many calls at once a CPU's cache holds, at least 1; ``None`` where that is no limit.
+
+    Parameters
+    ----------
+    call
+        Of one call.
+    platform
+        ``"cpu"``, or another.
+    """
+    if platform != "cpu":
+        return None
+    cores = psutil.cpu_count(logical=False) or 1
+    return max(1, cores * _CACHE_BYTES_PER_CORE // max(call.total_bytes, 1))
+
+
+def choice_key(call_key: str | None, *sizes: object) -> str | None:
+    """The plan cache's key for the fastest chunk of a program made of that call."""
+    if call_key is None:
+        return None
+    return hashlib.sha256("\n".join(map(str, ("fastest", call_key, *sizes))).encode()).hexdigest()
+
+
+def remember(key: str | None, chunk_size: int) -> None:
+    """Keep it for the next run."""
+    if key:
+        store(key, Fastest(chunk_size=chunk_size))
