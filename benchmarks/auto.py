@@ -1,0 +1,137 @@
+"""`python -m benchmarks.auto`: is ``chunk_size="auto"`` as fast as the best chunk size there is?
+
+Each cell is sampled by `af.NSS` at one fixed chunk size after another for a short while, then with
+``"auto"`` for a longer one, each in a fresh process with an empty plan cache, one at a time. The
+speed of ``"auto"`` is its useful evaluations over all of the time from the call of `fit` on:
+planning, compiling, tuning. That of a fixed chunk leaves compiling out, to its advantage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import autofit as af
+from autofit.non_linear.fitness import Fitness
+from autofit.non_linear.search.nest.nss._sampling import Sampling
+from autofit.non_linear.search.nest.nss._signals import Signals
+from benchmarks.fresh_process import lines_from
+from benchmarks.machine import machine
+from benchmarks.sampler_problems import lens_cell
+from benchmarks.sampler_runs import OnCube, cube
+
+N_LIVE, NUM_DELETE, MOVES = 64, 16, 5
+CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small")
+
+
+def sampled(cell: str, chunk_size: int | str, seconds: float) -> dict:
+    """Sample a cell for so many seconds in this process."""
+    warnings.simplefilter("ignore", UserWarning)  # five moves are too few for a real fit
+    problem = lens_cell(f"benchmarks.cells.{cell}")
+    search = af.NSS(
+        n_live=N_LIVE,
+        num_mcmc_steps=MOVES,
+        num_delete=NUM_DELETE,
+        chunk_size=chunk_size,
+        termination=-1e6,  # goes on until the time is up
+        max_seconds=seconds,
+        silence=True,
+    )
+    start = time.perf_counter()
+    fitness = Fitness(cube(problem.n_dim), OnCube(problem))
+    plan = search._plan(fitness)
+    sampling = Sampling(fitness, search.options, plan, search._budget)
+    planned = time.perf_counter()
+    run = sampling.start()
+    begun = time.perf_counter()
+    history = []
+
+    def after_call(run, note):
+        history.append((time.perf_counter() - start, run.useful_evaluations, note))
+
+    with Signals() as signals:
+        sampling.go_on(run, after_call, lambda run: None, signals)
+    useful = run.useful_evaluations - N_LIVE
+    return {
+        "cell": cell,
+        "chunk_size": chunk_size,
+        "started_at": plan.step.chunk_size,
+        "planning_seconds": planned - start,
+        "init_seconds": begun - planned,
+        "sampling_seconds": run.seconds,
+        "wall_seconds": time.perf_counter() - start,
+        "useful": useful,
+        "total": run.total_evaluations - N_LIVE,
+        "per_second": useful / run.seconds,
+        "trials": [trial._asdict() for trial in sampling.trials],
+        "lowered": sampling.lowered,
+        "history": history[:: max(1, len(history) // 200)],
+    }
+
+
+def in_fresh_process(cell: str, chunk_size: int | str, seconds: float) -> dict:
+    """`sampled`, with one BLAS thread and a plan cache of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"AUTOFIT_MEMPLAN_CACHE": folder, "OPENBLAS_NUM_THREADS": "1"}
+        lines, complaint = lines_from(
+            "benchmarks.auto",
+            *("--one", cell, str(chunk_size), "--seconds", str(seconds)),
+            timeout=4 * seconds + 300,
+            environment=environment,
+        )
+    return json.loads(lines[-1]) if lines else {"complaint": complaint}
+
+
+def compare(cell: str, chunks: list[int], seconds: float, fixed_seconds: float) -> dict:
+    """One cell; prints as it goes."""
+    fixed = [in_fresh_process(cell, chunk, fixed_seconds) for chunk in chunks]
+    fixed = [row for row in fixed if "per_second" in row]
+    for row in fixed:
+        print(f"{cell:20} chunk {row['chunk_size']:4} {row['per_second']:10.1f}/s", flush=True)
+    auto = in_fresh_process(cell, "auto", seconds)
+    best = max(row["per_second"] for row in fixed)
+    # tuning is hidden in sampling; planning and init are not
+    whole = auto["useful"] / auto["wall_seconds"]
+    settled = auto["trials"] and max(auto["trials"], key=lambda t: t["evaluations_per_second"])
+    print(
+        f"{cell:20} auto from {auto['started_at']} {auto['per_second']:10.1f}/s sampling, "
+        f"{whole:.1f}/s in all = {whole / best:.2f} of the best fixed; planning "
+        f"{auto['planning_seconds']:.1f} s of {auto['wall_seconds']:.0f} s; fastest {settled}",
+        flush=True,
+    )
+    return {"cell": cell, "fixed": fixed, "auto": auto, "share_of_best": whole / best}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.auto", description=__doc__)
+    parser.add_argument("--cells", default=",".join(CELLS))
+    parser.add_argument("--chunks", default="1,2,4,8,16")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of sampling with auto")
+    parser.add_argument("--fixed-seconds", type=float, default=20.0, help="at each chunk size")
+    parser.add_argument("--one", nargs=2, metavar=("CELL", "CHUNK"), help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    if options.one:
+        cell, chunk = options.one
+        chunk = int(chunk) if chunk.isdigit() else chunk
+        print(json.dumps(sampled(cell, chunk, options.seconds), default=np.ndarray.tolist))
+        return
+    chunks = [int(chunk) for chunk in options.chunks.split(",")]
+    rows = [
+        compare(cell, chunks, options.seconds, options.fixed_seconds)
+        for cell in options.cells.split(",")
+    ]
+    if options.output:
+        options.output.write_text(json.dumps({"machine": machine(), "cells": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Work in a process of its own: its peak of memory is its own, and so are its failures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+
+def lines_from(
+    module: str, *arguments: str, timeout: float, environment: Mapping[str, str] | None = None
+) -> tuple[list[str], str]:
+    """What ``python -m module arguments…`` printed as JSON.
+
+    Parameters
+    ----------
+    module, *arguments
+        What to run. It prints one JSON object on a line as soon as it has it.
+    timeout
+        Seconds after which the process is ended; below zero it is not begun.
+    environment
+        Variables that differ from those of this process.
+
+    Returns
+    -------
+    tuple of list of str and str
+        The lines, and why there may be too few of them; ``""`` when the process ended well.
+    """
+    if timeout <= 0:
+        return [], "not begun: no time was left"
+    command = [sys.executable, "-m", module, *arguments]
+    env = os.environ | dict(environment or {})
+    try:
+        run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+        text, complaint = run.stdout, ""
+        if run.returncode:
+            complaint = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+    except subprocess.TimeoutExpired as expired:
+        text, complaint = (expired.stdout or b"").decode(), f"not done after {timeout:.0f} s"
+    lines = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+    return lines, complaint

@@ -1,0 +1,70 @@
+"""What one fit gave and took, by the same definitions for every sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from autofit_memplan.footprint import compile_program
+
+
+class Settings(BaseModel):
+    """What the samplers share; `sampler_runs.SETTINGS` says the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_live: int = 250
+    num_delete: int = 50
+    termination: float = -3.0
+    n_eff: int = 10_000
+    """At which nautilus stops; its default."""
+
+
+class Outcome(NamedTuple):
+    """What a fit gave and took.
+
+    Attributes
+    ----------
+    log_evidence, log_evidence_error
+        As the sampler states them.
+    useful_evaluations, total_evaluations
+        Likelihoods that the chains needed, and that the device computed; ``None`` where the
+        sampler does not tell.
+    effective_sample_size
+        Kish's, of the posterior weights.
+    sampling_seconds
+        Of the loop that draws samples, with everything the sampler itself does in it.
+    other_seconds
+        Of the rest: planning, tracing, compiling, the evidence at the end.
+    """
+
+    log_evidence: float
+    log_evidence_error: float
+    useful_evaluations: int
+    total_evaluations: int | None
+    effective_sample_size: float
+    sampling_seconds: float
+    other_seconds: float
+
+
+Fitter = Callable[[int], Outcome]
+"""One fit from a seed."""
+
+
+def kish(log_weights: np.ndarray) -> float:
+    """Effective sample size, (sum of w)² / (sum of w²)."""
+    weights = np.exp(log_weights - np.max(log_weights))
+    return float(weights.sum() ** 2 / np.sum(weights**2))
+
+
+def compiled_here(function: Callable, *args) -> Callable:
+    """`function`, compiled ahead for arguments like `args`.
+
+    With the option of `autofit_memplan.compiler` that keeps LAPACK calls from waiting for each
+    other; without it a fit with dense linear algebra may never end.
+    """
+    return compile_program(function, *args, platform=jax.default_backend()).executable

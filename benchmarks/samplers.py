@@ -1,0 +1,236 @@
+"""`python -m benchmarks.samplers`: whole fits by several nested samplers, side by side in one run.
+
+Every sampler on every problem is a process of its own, one at a time and under a time limit, with
+a plan cache of its own, and makes one fit for each seed. A table is printed; `--output` gets the
+JSON, and a picture beside it. What a process had not done when its time was up is listed there
+as missing. `--problems lens` takes the small lens cells, whose evidence nobody knows, instead of
+the analytic ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import machine
+from benchmarks.sampler_outcome import Outcome, Settings
+from benchmarks.sampler_problems import ANALYTIC, LENS, PROBLEMS
+from benchmarks.sampler_runs import SAMPLERS, SETTINGS
+
+FIRST_SEED = 1
+_COLUMNS = (
+    *("sampler", "fits", "log Z", "rms error", "rms pull", "useful", "total"),
+    *("ESS", "sampling s", "other s", "useful/s", "ESS/s"),
+)
+_COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
+
+
+class Fit(BaseModel):
+    """One fit of one problem by one sampler; see `Outcome` for the figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem: str
+    n_dim: int
+    true_log_evidence: float | None
+    sampler: str
+    seed: int
+    outcome: Outcome
+
+    def record(self) -> dict:
+        """For the JSON, with error and pull."""
+        known = self.true_log_evidence is not None
+        judged = {"error": self.error, "pull": self.pull} if known else {}
+        return {**self.model_dump(exclude={"outcome"}), **self.outcome._asdict(), **judged}
+
+    @property
+    def error(self) -> float:
+        """Found less true log evidence; NaN where that is not known."""
+        truth = self.true_log_evidence
+        return self.outcome.log_evidence - (np.nan if truth is None else truth)
+
+    @property
+    def pull(self) -> float:
+        """Error in units of the stated one."""
+        return self.error / self.outcome.log_evidence_error
+
+
+class Job(BaseModel):
+    """What one child process does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem: str
+    sampler: str
+    seeds: int
+    settings: Settings
+
+
+def make_fits(job: Job) -> None:
+    """In the child: a line of JSON for each fit, as soon as it is done."""
+    problem = PROBLEMS[job.problem]()
+    fit = SAMPLERS[job.sampler](problem, job.settings)
+    for seed in range(FIRST_SEED, FIRST_SEED + job.seeds):
+        row = Fit(
+            problem=problem.name,
+            n_dim=problem.n_dim,
+            true_log_evidence=problem.log_evidence,
+            sampler=job.sampler,
+            seed=seed,
+            outcome=fit(seed),
+        )
+        print(row.model_dump_json(), flush=True)
+
+
+def run_job(job: Job, timeout: float) -> tuple[list[Fit], str]:
+    """The fits that a fresh process made, and why there are not more of them, or ``""``."""
+    command = [sys.executable, "-m", "benchmarks.samplers", "--child", job.model_dump_json()]
+    with tempfile.TemporaryDirectory() as cache:
+        env = os.environ | {"AUTOFIT_MEMPLAN_CACHE": cache}
+        try:
+            run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+            text, complaint = run.stdout, ""
+            if run.returncode:
+                complaint = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        except subprocess.TimeoutExpired as expired:
+            text = (expired.stdout or b"").decode()
+            complaint = f"not done after {timeout:.0f} s"
+    lines = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [Fit.model_validate_json(line) for line in lines], complaint
+
+
+def tables(fits: list[Fit]) -> Iterable[Table]:
+    """One for each problem: averages over the seeds, medians of times."""
+    for problem in dict.fromkeys(fit.problem for fit in fits):
+        some = [fit for fit in fits if fit.problem == problem]
+        truth = some[0].true_log_evidence
+        title = f"{problem}, " + ("log Z not known" if truth is None else f"log Z = {truth:.3f}")
+        table = Table(title=title, title_justify="left")
+        for column in _COLUMNS:
+            table.add_column(column, justify="left" if column == "sampler" else "right")
+        for sampler in dict.fromkeys(fit.sampler for fit in some):
+            table.add_row(sampler, *_cells([fit for fit in some if fit.sampler == sampler]))
+        yield table
+
+
+def _cells(fits: list[Fit]) -> list[str]:
+    columns = Outcome(*zip(*(fit.outcome for fit in fits), strict=True))
+    useful, seconds = np.array(columns.useful_evaluations), np.array(columns.sampling_seconds)
+    size, total = np.array(columns.effective_sample_size), columns.total_evaluations
+    error, stated = np.mean(columns.log_evidence), np.mean(columns.log_evidence_error)
+    rms = [np.sqrt(np.mean(np.square([getattr(f, k) for f in fits]))) for k in ("error", "pull")]
+    return [
+        str(len(fits)),
+        f"{error:.3f} ± {stated:.3f}",
+        *("-" if np.isnan(x) else f"{x:.2f}" for x in rms),
+        f"{useful.mean():,.0f}",
+        "-" if None in total else f"{np.mean(total):,.0f}",
+        f"{size.mean():,.0f}",
+        f"{np.median(seconds):.2f}",
+        f"{columns.other_seconds[0]:.1f}",  # what a user pays who fits once
+        f"{np.median(useful / seconds):,.0f}",
+        f"{np.median(size / seconds):,.0f}",
+    ]
+
+
+def draw(fits: list[Fit], path: Path) -> None:
+    """Error of log Z of every fit over its evaluations, and over its time, for each problem."""
+    from matplotlib.figure import Figure
+
+    problems = list(dict.fromkeys(fit.problem for fit in fits))
+    figure = Figure(figsize=(3.4 * len(problems), 6.4), layout="constrained")
+    axes = figure.subplots(2, len(problems), squeeze=False)
+    colours = dict(zip(SAMPLERS, _COLOURS, strict=True))
+    for column, problem in zip(axes.T, problems, strict=True):
+        some = [fit for fit in fits if fit.problem == problem]
+        known = some[0].true_log_evidence is not None
+        middle = 0.0 if known else np.mean([fit.outcome.log_evidence for fit in some])
+        for sampler in dict.fromkeys(fit.sampler for fit in some):
+            rows = [fit for fit in some if fit.sampler == sampler]
+            columns = Outcome(*zip(*(fit.outcome for fit in rows), strict=True))
+            away = [f.error if known else f.outcome.log_evidence - middle for f in rows]
+            costs = (columns.useful_evaluations, columns.sampling_seconds)
+            for ax, x in zip(column, costs, strict=True):
+                colour, bar = colours[sampler], columns.log_evidence_error
+                ax.errorbar(x, away, bar, fmt="o", ms=4, lw=1, color=colour, label=sampler)
+        column[0].set_title(problem.rpartition("cells.")[2], fontsize=10)
+        for ax, name in zip(column, ("useful evaluations", "seconds of sampling"), strict=True):
+            ax.axhline(0, color="#767676", lw=1, zorder=0)
+            ax.set(xscale="log", xlabel=name)
+        if problem == problems[0]:
+            for ax in column:
+                ax.set_ylabel("log Z - truth" if known else "log Z - mean of all")
+    ncols = 2 * len(problems)  # as many as fit side by side
+    handles = {h.get_label(): h for ax in axes[0] for h in ax.get_legend_handles_labels()[0]}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=ncols)
+    figure.savefig(path, dpi=150)
+
+
+def versions() -> dict[str, str | None]:
+    """Of the samplers that are not in `machine`."""
+    found: dict[str, str | None] = {}
+    for name in ("nautilus-sampler", "dynesty", "jaxns", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.samplers", description=__doc__)
+    parser.add_argument("--problems", choices=("analytic", "lens", "all"), default="analytic")
+    parser.add_argument("--only", default="", help="where 'SAMPLER on PROBLEM' contains this")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--n-live", type=int, default=Settings().n_live)
+    parser.add_argument("--n-eff", type=int, default=Settings().n_eff, help="of nautilus")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for each process")
+    parser.add_argument("--output", type=Path, help="of the JSON; a .png goes beside it")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        make_fits(Job.model_validate_json(options.child))
+        return
+    settings = Settings(n_live=options.n_live, n_eff=options.n_eff)
+    chosen = {"analytic": ANALYTIC, "lens": LENS, "all": PROBLEMS}[options.problems]
+    console, fits, missing = Console(width=None if sys.stdout.isatty() else 140), [], []
+    for problem in chosen:
+        for sampler in SAMPLERS:
+            name = f"{sampler} on {problem}"
+            if options.only not in name:
+                continue
+            job = Job(problem=problem, sampler=sampler, seeds=options.seeds, settings=settings)
+            done, complaint = run_job(job, options.timeout)
+            fits += done
+            if complaint:
+                missing.append({"problem": problem, "sampler": sampler, "why": complaint})
+            ending = f": {complaint}" if complaint else ""
+            console.print(f"{name}, {len(done)} of {options.seeds} fits{ending}", highlight=False)
+    for table in tables(fits):
+        console.print(table)
+    if options.output:
+        result = {
+            "machine": machine() | {"samplers": versions()},
+            "settings": {**settings.model_dump(), "seeds": options.seeds, "samplers": SETTINGS},
+            "missing": missing,
+            "fits": [fit.record() for fit in fits],
+        }
+        options.output.write_text(json.dumps(result, indent=1))
+        if fits:
+            draw(fits, options.output.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

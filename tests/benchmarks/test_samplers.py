@@ -1,0 +1,109 @@
+"""The comparison of samplers: its problems' truths, small fits by each, what it writes."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from benchmarks.sampler_outcome import Settings, kish
+from benchmarks.sampler_problems import PROBLEMS, correlated, rosenbrock, shells
+from benchmarks.sampler_runs import SAMPLERS, SETTINGS
+from benchmarks.samplers import Job, run_job, tables
+
+ROOT = Path(__file__).parents[2]
+SMALL = Settings(n_live=100, num_delete=20, n_eff=500)
+
+
+@pytest.fixture(autouse=True)
+def in_the_root(monkeypatch):
+    """Where `python -m benchmarks.…` finds its modules."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("problem", (correlated(2), shells(2), rosenbrock(1)), ids=lambda p: p.name)
+def test_truths_are_the_integrals_of_the_likelihoods(problem):
+    side = 1_200
+    ticks = (np.arange(side) + 0.5) / side
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    values = jax.jit(jax.vmap(problem.log_likelihood))(points)
+    assert problem.log_evidence == pytest.approx(logsumexp(values) - 2 * np.log(side), abs=2e-4)
+
+
+@pytest.mark.parametrize(("n_dim", "published"), ((2, -1.75), (5, -5.67), (10, -14.59)))
+def test_evidence_of_the_shells_is_the_published_one(n_dim, published):
+    assert shells(n_dim).log_evidence == pytest.approx(published, abs=0.005)
+
+
+def test_independent_pairs_multiply_their_evidence():
+    assert rosenbrock(3).log_evidence == pytest.approx(3 * rosenbrock(1).log_evidence)
+
+
+def test_kish_counts_equal_weights_and_ignores_their_scale():
+    assert kish(np.full(7, -1e4)) == pytest.approx(7)
+    assert kish(np.log([0.5, 0.25, 0.25])) == pytest.approx(1 / (0.25 + 0.125))
+
+
+def test_every_sampler_says_its_settings():
+    assert set(SETTINGS) == set(SAMPLERS)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_small_fit_finds_the_evidence(sampler):
+    if sampler in ("nautilus", "dynesty", "jaxns") and find_spec(sampler) is None:
+        pytest.skip(f"{sampler} is not installed")
+    job = Job(problem="gaussian-5d", sampler=sampler, seeds=1, settings=SMALL)
+    (fit,), complaint = run_job(job, timeout=300)
+    assert complaint == ""
+    outcome = fit.outcome
+    assert abs(fit.pull) < 4
+    assert abs(fit.error) < 1.5
+    assert outcome.sampling_seconds > 0
+    assert outcome.other_seconds >= 0
+    assert 100 < outcome.effective_sample_size < outcome.useful_evaluations
+    if sampler in ("af.NSS auto", "af.NSS no chunks", "blackjax.nss"):
+        share = outcome.useful_evaluations / outcome.total_evaluations
+        assert 0.35 < share < 1  # lockstep wastes about half, nothing can be above 1
+    [table] = tables([fit])
+    assert table.row_count == 1
+
+
+def test_a_process_that_takes_too_long_is_ended_and_said_so():
+    job = Job(problem="gaussian-5d", sampler="dynesty", seeds=1, settings=SMALL)
+    assert run_job(job, timeout=0.2) == ([], "not done after 0 s")
+
+
+def test_a_failure_is_passed_on():
+    settings = Settings(n_live=10, num_delete=50)
+    job = Job(problem="gaussian-5d", sampler="af.NSS auto", seeds=1, settings=settings)
+    fits, complaint = run_job(job, timeout=100)
+    assert fits == []
+    assert "num_delete=50 of n_live=10" in complaint
+
+
+@pytest.mark.skipif(find_spec("dynesty") is None, reason="dynesty is not installed")
+def test_the_command_writes_figures_and_a_picture(tmp_path):
+    output = tmp_path / "samplers.json"
+    arguments = ["--only", "dynesty on gaussian-5d", "--seeds", "2", "--n-live", "50"]
+    command = [sys.executable, "-m", "benchmarks.samplers", *arguments, "--output", str(output)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "dynesty on gaussian-5d, 2 of 2 fits" in printed
+    result = json.loads(output.read_text())
+    assert [(fit["sampler"], fit["seed"]) for fit in result["fits"]] == [
+        ("dynesty", 1),
+        ("dynesty", 2),
+    ]
+    for fit in result["fits"]:
+        error = fit["log_evidence"] - PROBLEMS["gaussian-5d"]().log_evidence
+        assert fit["error"] == pytest.approx(error)
+        assert fit["pull"] == pytest.approx(error / fit["log_evidence_error"])
+        assert abs(fit["pull"]) < 4
+    assert result["missing"] == []
+    assert result["settings"]["n_live"] == 50
+    assert result["machine"]["samplers"]["dynesty"]
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
