@@ -56,7 +56,7 @@ def read_budget(
     DeviceBudget
         ``lines`` add up to ``limit_bytes``. On a CPU the budget is the smallest of what psutil
         calls available, of what each cgroup leaves and of what ``ulimit -v`` leaves, less a
-        reserve of 5 % (at least 256 MiB). On a GPU it is the smaller of what JAX's allocator may
+        reserve of 5 % (at least 512 MiB). On a GPU it is the smaller of what JAX's allocator may
         still hand out and of what the card and the pool have free, less a reserve for CUDA's
         libraries. For a target it is JAX's share of the whole card
         (``XLA_CLIENT_MEM_FRACTION``, 0.75 unless set), less what CUDA and its libraries take.

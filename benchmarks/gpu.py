@@ -1,135 +1,146 @@
-"""`python -m benchmarks.gpu`: the planner against a live NVIDIA GPU.
+"""`python -m benchmarks.gpu`: the planner and the schedulers on a live NVIDIA GPU, in 8 minutes.
 
-Prints and writes to `--output` (JSON): the budget with preallocation on and off beside
-`nvidia-smi`'s reading, and predicted against measured peaks, each in a process of its own because
-the allocator's peak cannot be reset. Without a GPU it says "skipped" and exits with 0.
+a        budget beside `nvidia-smi`, with preallocation on and off
+b        predicted and measured peaks of every lens cell's step, and the compile-only prediction
+c        evaluations per second of the HST cells by chunk and scheduler
+d        fits with ``chunk_size="auto"`` on a card that is 90 % taken; lanes that look ahead
+scratch  peaks of batches of likelihoods that are hard to plan; only when asked for
+
+Every measurement is a process of its own under a time limit, and every part has its share of the
+time and what those before it left: one that fails or is late costs the others nothing. Without a
+GPU it says "skipped" and exits with 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
 import sys
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
-CASES = (
-    ("dense-mapping", (1, 16, 64)),
-    ("blurred-columns", (1, 8, 32)),
-    ("blurred-columns-prime", (1, 8, 32)),
-    ("cholesky-512", (1, 16, 128)),
-    ("eigh-256", (1, 16, 128)),
-    ("slogdet-512", (1, 16, 128)),
-)
+from rich.console import Console, RenderableType
 
+from benchmarks import gpu_budget, gpu_busy, gpu_peaks, sweep_report
+from benchmarks.machine import machine
+from benchmarks.sweep import Sizes, spec_of, sweep
+from benchmarks.sweep_records import Outcome, Scheduler
 
-def measure_budget() -> dict:
-    """The budget of this process, before and after the first allocation."""
-    import jax
-    import numpy as np
+HST_CELLS = ("pixelization", "mge")
+WIDER = [16, 32]
+"""Lanes for `Sizes.num_delete` particles: one for each, and as many again that look ahead."""
 
-    from autofit_memplan import read_budget
-
-    def reading():
-        return {
-            "budget": read_budget().model_dump(mode="json"),
-            "memory_stats": jax.devices()[0].memory_stats(),
-        }
-
-    before = reading()
-    held = jax.device_put(np.zeros(2**28, np.uint8))
-    held.block_until_ready()
-    return {"before": before, "holding_256_mib": reading()}
+SecondsLeft = Callable[[], float]
 
 
-def measure_peak(name: str, batch: int) -> dict:
-    """Predicted and measured bytes of one batched likelihood."""
-    import jax
-    import jax.numpy as jnp
+class Part(NamedTuple):
+    """One part: its share of the time in seconds, what it measures, and how that is shown."""
 
-    jax.config.update("jax_enable_x64", True)
-    from autofit_memplan.footprint import compile_program
-    from benchmarks.likelihoods import LIKELIHOODS, N_DIM
-
-    positions = jax.random.normal(jax.random.key(0), (batch, N_DIM))
-    program = compile_program(
-        jax.vmap(LIKELIHOODS[name]()),
-        jax.ShapeDtypeStruct(positions.shape, jnp.float64),
-        platform="gpu",
-    )
-    device = jax.devices()[0]
-    before = device.memory_stats()["bytes_in_use"]
-    values = jax.block_until_ready(program.executable(positions))
-    stats = device.memory_stats()
-    footprint = program.footprint
-    return {
-        "likelihood": name,
-        "batch": batch,
-        "footprint": footprint.model_dump(),
-        "in_use_before": before,
-        # the constants and arguments are on the device before the call
-        "predicted_bytes": footprint.output_bytes + footprint.temp_bytes + footprint.scratch_bytes,
-        "predicted_without_scratch": footprint.output_bytes + footprint.temp_bytes,
-        "measured_bytes": stats["peak_bytes_in_use"] - before,
-        "finite": bool(jnp.isfinite(values).all()),
-    }
+    seconds: float
+    measure: Callable[[SecondsLeft], Any]
+    show: Callable[[Any], list[RenderableType]]
 
 
-def in_fresh_process(call: str, preallocate: bool) -> dict:
-    """Run one of the functions above in a new process and return its JSON."""
-    env = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": str(preallocate).lower()}
-    code = f"import json; from benchmarks import gpu; print(json.dumps(gpu.{call}))"
-    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    if run.returncode:
-        return {"call": call, "error": run.stderr[-2000:]}
-    return json.loads(run.stdout.splitlines()[-1])
+def hst_sweep(
+    seconds_left: SecondsLeft,
+    specs: tuple[str, ...] = tuple(spec_of(cell, "hst") for cell in HST_CELLS),
+    sizes: Sizes | None = None,
+) -> list[Outcome]:
+    """Evaluations per second: few chunks, for a compilation takes longer than what is timed."""
+    sizes = sizes or Sizes(num_inner_steps=2, seconds=2.0, timeout=90.0)
+    chunks = [sizes.num_delete // 4, sizes.num_delete]
+    schedulers: list[Scheduler] = ["lanes", "upstream", "map"]
+    return list(sweep(list(specs), chunks, schedulers, sizes, seconds_left=seconds_left))
+
+
+def busy_and_wide(
+    seconds_left: SecondsLeft,
+    spec: str = spec_of("mge", "small"),
+    chunks: list[int] = WIDER,
+    sizes: Sizes | None = None,
+    busy: Callable[[SecondsLeft], list[dict]] = gpu_busy.busy_fits,
+) -> dict[str, list]:
+    """The fits on a card that is taken, and lanes for all particles against twice as many."""
+    sizes = sizes or Sizes(num_inner_steps=3, seconds=3.0, timeout=60.0)
+    wide = list(sweep([spec], chunks, ["lanes"], sizes, seconds_left=seconds_left))
+    return {"look_ahead": wide, "fits": busy(seconds_left)}
+
+
+def _show_cases(outcomes: list[Outcome]) -> list[RenderableType]:
+    return [sweep_report.table(outcomes), sweep_report.summary(outcomes)]
+
+
+PARTS: dict[str, Part] = {
+    "a": Part(35, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
+    "b": Part(140, gpu_peaks.cell_peaks, _show_cases),
+    "c": Part(180, hst_sweep, _show_cases),
+    "d": Part(
+        110,
+        busy_and_wide,
+        lambda rows: [sweep_report.table(rows["look_ahead"]), gpu_busy.table(rows["fits"])],
+    ),
+    "scratch": Part(480, gpu_peaks.batch_peaks, lambda rows: [gpu_peaks.table(rows)]),
+}
+DEFAULT = "a,b,c,d"
+
+
+def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Any:
+    """What a part gives, shown as it is; or ``{"error": …}``."""
+    try:
+        result = part.measure(seconds_left)
+        for each in part.show(result):
+            console.print(each, highlight=False)
+    except Exception as error:  # whatever it is, the other parts go on
+        result = {"error": f"{type(error).__name__}: {error}"}
+        console.print(result["error"], style="red", highlight=False)
+    return jsonable(result)
+
+
+def _until(moment: float) -> float:
+    return moment - time.perf_counter()
+
+
+def jsonable(result: Any) -> Any:
+    """Outcomes become what JSON can hold, wherever they are."""
+    return json.loads(json.dumps(result, default=lambda each: each.model_dump(mode="json")))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    formatter = partial(argparse.RawDescriptionHelpFormatter, width=100)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=formatter
+    )
+    parser.add_argument("--parts", default=DEFAULT, help=f"of {','.join(PARTS)}")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/gpu.json"))
     options = parser.parse_args()
-    if shutil.which("nvidia-smi") is None:
+    names = options.parts.split(",")
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"--parts {','.join(unknown)}: choose from {','.join(PARTS)}")
+    card = gpu_budget.nvidia_smi()
+    if card is None:
         print("skipped: no NVIDIA GPU here")
         return
-    smi = subprocess.run(
-        [
-            "nvidia-smi",
-            "--query-gpu=name,driver_version,memory.total,memory.used,memory.free",
-            "--format=csv,noheader",
-        ],
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    print(smi)
-    budgets = {
-        str(preallocate): in_fresh_process("measure_budget()", preallocate)
-        for preallocate in (True, False)
-    }
-    print(json.dumps(budgets, indent=1))
-    peaks = []
-    for name, batches in CASES:
-        for batch in batches:
-            row = in_fresh_process(f"measure_peak({name!r}, {batch})", preallocate=False)
-            peaks.append(row)
-            if "error" in row:
-                print(name, batch, row["error"][-300:])
-                continue
-            print(
-                f"{name:24}{batch:5}  predicted {row['predicted_bytes'] / 1e6:10.1f} MB  without "
-                f"scratch {row['predicted_without_scratch'] / 1e6:10.1f}  measured "
-                f"{row['measured_bytes'] / 1e6:10.1f}  ratio "
-                f"{row['predicted_bytes'] / max(row['measured_bytes'], 1):.3f}"
-            )
-    from benchmarks.machine import machine
 
-    options.output.write_text(
-        json.dumps(
-            {"machine": machine(), "nvidia_smi": smi, "budgets": budgets, "peaks": peaks}, indent=1
-        )
-    )
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(card)
+    results: dict[str, Any] = {"nvidia_smi": card, "parts": {}, "seconds": {}}
+    start, end = time.perf_counter(), 0.0
+    for name in names:
+        console.rule(f"part {name}")
+        begun = time.perf_counter() - start
+        end += PARTS[name].seconds  # what a part leaves is the next one's
+        result = measured(PARTS[name], partial(_until, start + end), console)
+        results["seconds"][name] = time.perf_counter() - start - begun
+        if name == "scratch":
+            results["peaks"] = result  # where tests/autofit_memplan/test_scratch.py reads them
+        else:
+            results["parts"][name] = result
+        options.output.write_text(json.dumps(results, indent=1))
+    # last, and no sooner: asking JAX for its device takes most of the card for this process
+    options.output.write_text(json.dumps({"machine": machine(), **results}, indent=1))
 
 
 if __name__ == "__main__":

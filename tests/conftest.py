@@ -1,10 +1,20 @@
-"""Tests run on the CPU, in the precision that `autofit` asks for, with plan caches of their own."""
+"""Tests run on the CPU, in the precision that `autofit` asks for, with plan caches of their own.
 
+Compiled programs are shared by all tests of a session, and by the processes that they start.
+"""
+
+import atexit
 import os
+import tempfile
 
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Before JAX is imported; nothing is kept from one session for the next.
+_COMPILED = tempfile.TemporaryDirectory(prefix="compiled-programs-")
+atexit.register(_COMPILED.cleanup)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 _CACHE = "AUTOFIT_MEMPLAN_CACHE"
 

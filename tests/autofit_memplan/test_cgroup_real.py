@@ -82,7 +82,7 @@ print(len(held))
 """
 
 
-@pytest.mark.parametrize("share", [0.9, 1.6])
+@pytest.mark.parametrize("share", [0.9, 3.0])
 def test_the_kernel_keeps_to_the_same_limit(share):
     """In a child cgroup of 1 GiB a process may take its budget; well above, the kernel kills it."""
     parent = os.environ.get("MEMPLAN_TEST_CGROUP")
@@ -109,5 +109,5 @@ def test_the_kernel_keeps_to_the_same_limit(share):
         child.rmdir()
     limit, budget = map(int, done.stdout.split()[:2])
     assert limit == GIB
-    assert 0.3 * GIB < budget < GIB - 256 * MIB
+    assert 0.2 * GIB < budget < GIB - 512 * MIB
     assert done.returncode == (0 if share < 1 else -signal.SIGKILL)

@@ -72,12 +72,12 @@ def figures(account) -> list[int]:
 def test_v2_every_level_with_a_limit_counts(tree):
     top = tree.mount("cgroup2", "rw,nsdelegate")
     v2(top / "user.slice", 16 * GIB, 13 * GIB, 1 * GIB)
-    v2(top / "user.slice" / "job", 8 * GIB, 3 * GIB, 2 * GIB)
+    v2(top / "user.slice" / "job", 12 * GIB, 3 * GIB, 2 * GIB)
     v2(top / "user.slice" / "job" / "step", "max", 3 * GIB, 2 * GIB)
     accounts, notes = cgroup_accounts(tree.finish("0::/user.slice/job/step\n"))
     assert notes == []
     job, user = accounts
-    assert figures(job) == [8 * GIB, -1 * GIB, -(8 * GIB // 20)]
+    assert figures(job) == [12 * GIB, -1 * GIB, -(12 * GIB // 20)]
     assert figures(user) == [16 * GIB, -12 * GIB, -(16 * GIB // 20)]
     # The job has 7 GiB to its own limit, but its parent is the tighter one.
     assert user.total_bytes < job.total_bytes
@@ -100,7 +100,7 @@ def test_v1_beside_an_empty_v2_tree(tree):
     v1(top / "slurm" / "job_7", 4 * GIB, 2 * GIB, 1 * GIB)
     proc = tree.finish("9:cpu,cpuacct:/\n4:memory:/slurm/job_7\n0::/init.scope\n")
     (account,), notes = cgroup_accounts(proc)
-    assert figures(account) == [4 * GIB, -1 * GIB, -256 * MIB]
+    assert figures(account) == [4 * GIB, -1 * GIB, -512 * MIB]
     assert notes == []
 
 
@@ -109,7 +109,7 @@ def test_v1_in_a_container_that_mounts_only_its_own_part(tree):
     top = tree.mount("cgroup", "rw,memory", root="/docker/abc")
     v1(top, 2 * GIB, 1 * GIB, 0)
     (account,), _ = cgroup_accounts(tree.finish("4:memory:/docker/abc\n"))
-    assert figures(account) == [2 * GIB, -1 * GIB, -256 * MIB]
+    assert figures(account) == [2 * GIB, -1 * GIB, -512 * MIB]
 
 
 def test_swap_does_not_count(tree):
@@ -121,7 +121,7 @@ def test_swap_does_not_count(tree):
     (top / "a" / "memory.memsw.limit_in_bytes").write_text(f"{8 * GIB}\n")
     (top / "a" / "memory.memsw.usage_in_bytes").write_text(f"{1 * GIB}\n")
     accounts, _ = cgroup_accounts(tree.finish("4:memory:/a\n0::/a\n"))
-    assert [account.total_bytes for account in accounts] == 2 * [1 * GIB - 256 * MIB]
+    assert [account.total_bytes for account in accounts] == 2 * [1 * GIB - 512 * MIB]
 
 
 @pytest.mark.parametrize("path", ["/../../other", "/elsewhere"])
@@ -171,7 +171,7 @@ def test_this_machine():
         fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         kernel = int(fields["MemAvailable"].split()[0]) * 2**10
         assert available.lines[0].bytes == pytest.approx(kernel, rel=0.1)
-    assert available.lines[1].bytes == -max(total // 20, 256 * MIB)
+    assert available.lines[1].bytes == -max(total // 20, 512 * MIB)
     cgroups = [account for account in accounts if account.name.startswith("cgroup ")]
     for account in cgroups:
         limit_file = Path(account.lines[0].source)
@@ -182,7 +182,7 @@ def test_address_space_limit_of_a_real_process():
     if not hasattr(psutil, "RLIMIT_AS"):
         pytest.skip("this system has no per-process address space limit")
     code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30));"
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, 16 * 2**30));"
         "from autofit_memplan._host_memory import host_accounts;"
         "a = host_accounts()[0][-1]; print(a.name, '|', [line.bytes for line in a.lines])"
     )
@@ -192,6 +192,6 @@ def test_address_space_limit_of_a_real_process():
     name, _, lines = done.stdout.partition("|")
     limit, in_use, reserve = (int(n) for n in lines.strip(" []\n").split(","))
     assert name.startswith("address space")
-    assert limit == 8 * 2**30
+    assert limit == 16 * 2**30
     assert -limit < in_use < -(10 * MIB)
     assert reserve == -(limit // 20)

@@ -1,12 +1,13 @@
 """Which chunk size is fastest: a comparison that real iterations pay for.
 
 The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
-sizes halve or double from the first; the best so far and a challenger take turns, and the median
-of their ratios decides.
+sizes halve or double from the first; the best so far and a challenger take turns until the mean of
+their ratios stands out of its scatter.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 from autofit.non_linear.search.nest.nss._memory import balanced
 
-PAIRS = 3
-"""Turns of the best and of the challenger before one of them is taken."""
+PAIRS, MOST_PAIRS = 3, 10
+"""Turns of the best and of the challenger before one of them is taken, at least and at most."""
 
 CLEARLY = 1.03
 """A challenger has to be so many times faster; less is noise."""
@@ -58,7 +59,7 @@ def ladder(n: int, start: int, highest: int) -> list[int]:
     """
     sizes, size = {start}, start
     while size > 1:
-        size = min(balanced(n, -(-size // 2)), size - 1)
+        size = balanced(n, -(-size // 2))
         sizes.add(size)
     size = start
     while size < highest:
@@ -127,15 +128,19 @@ class Tuner:
         self.current = self.challenger
 
     def refuse(self) -> None:
-        """The challenger does not fit."""
+        """The challenger does not fit or cannot be compiled, nor what lies beyond it."""
         assert self.challenger is not None
-        self._sizes.remove(self.challenger)
+        place = self._sizes.index(self.challenger)
+        is_above = self.challenger > self.best
+        self._sizes = self._sizes[:place] if is_above else self._sizes[place + 1 :]
         self.challenger = None
 
     def lower(self, chunk_size: int) -> None:
         """The memory ran out: go on at `chunk_size`, and never again above."""
         self._sizes = sorted({chunk_size, *(size for size in self._sizes if size < chunk_size)})
-        self._rates = {size: rates for size, rates in self._rates.items() if size <= chunk_size}
+        self._rates = {
+            size: rates for size, rates in self._rates.items() if size <= chunk_size and rates
+        }
         self._rates.setdefault(chunk_size, deque(maxlen=_KEPT))
         self.best = self.current = chunk_size
         self.challenger, self._is_challenging = None, False
@@ -152,14 +157,18 @@ class Tuner:
         seconds
             It took.
         """
-        self._rates[chunk_size].append(useful / max(seconds, 1e-9))
+        self._rates[chunk_size].append(max(useful, 1) / max(seconds, 1e-9))
         if self.challenger is None or not self._is_challenging:
             return
         best, other = self._rates[self.best], self._rates[self.challenger]
-        if min(len(best), len(other)) >= PAIRS:
-            self._decide(statistics.median(b / a for a, b in zip(best, other, strict=False)))
-        else:
-            self.current = self.best if len(best) < len(other) else self.challenger
+        self.current = self.best if len(best) < len(other) else self.challenger
+        gains = [math.log(b / a) for a, b in zip(best, other, strict=False)]
+        if len(gains) < PAIRS or len(best) != len(other):
+            return
+        mean, scatter = statistics.mean(gains), statistics.stdev(gains) / math.sqrt(len(gains))
+        needed = math.log(CLEARLY)
+        if abs(mean - needed) > 2 * scatter or len(gains) >= MOST_PAIRS:
+            self._decide(mean > needed)
 
     @property
     def trials(self) -> list[Trial]:
@@ -170,9 +179,9 @@ class Tuner:
             if rates
         ]
 
-    def _decide(self, ratio: float) -> None:
+    def _decide(self, has_won: bool) -> None:
         assert self.challenger is not None
-        if ratio > CLEARLY:
+        if has_won:
             self.best, self._may_turn = self.challenger, False
         else:
             self._turn()

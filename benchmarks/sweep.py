@@ -1,0 +1,246 @@
+"""`python -m benchmarks.sweep`: cells x instruments x chunk sizes x schedulers, on real steps.
+
+Every case is a process of its own, one at a time and under a time limit: predicted bytes of the
+compiled step, measured peak, compile seconds, evaluations per second. What the plan says cannot fit
+the limit is predicted and marked, not run. Upstream's step has no chunks: its one case has
+`num_delete` calls at once. A table is printed; `--output` gets the JSON after every case, and a
+picture beside it at the end.
+
+This process starts no JAX device until all is done (so nothing here may import blackjax, which
+does): on a GPU it would take most of the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+
+from benchmarks.fresh_process import lines_from
+from benchmarks.machine import machine
+from benchmarks.sweep_records import Case, Outcome, Scheduler
+from benchmarks.sweep_report import draw, summary, table
+
+CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
+INSTRUMENTS = ("small", "euclid", "hst", "jwst", "ao")
+
+_ITERATION_SECONDS = 20.0
+_MOST_MOVES, _CALLS_PER_MOVE = 3, 7
+
+
+class Sizes(BaseModel):
+    """What all cases of a sweep share.
+
+    Attributes
+    ----------
+    num_delete
+        Particles replaced by a step; there are four times as many live points.
+    num_inner_steps
+        Slice moves of each, enough to load the machine but too few to sample with. When not given,
+        1 to 3 by the seconds of a call.
+    seconds
+        Of iterations that are timed in each case.
+    timeout
+        Seconds for each process.
+    limit
+        Of the memory, as text; what is free when not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_delete: int = 16
+    num_inner_steps: int | None = None
+    seconds: float = 5.0
+    timeout: float = 600.0
+    limit: str | None = None
+
+    @property
+    def n_live(self) -> int:
+        return 4 * self.num_delete
+
+
+class Start(NamedTuple):
+    """Live points of one cell, evaluated; see `sweep_case.evaluate_start`."""
+
+    path: Path
+    call_seconds: float
+
+
+def spec_of(cell: str, instrument: str) -> str:
+    """MODULE:FUNCTION of a cell; those that store only what is needed begin with ``sparse-``."""
+    module = cell.removeprefix("sparse-")
+    prefix = "sparse_" if module != cell else ""
+    return f"benchmarks.cells.{module}:{prefix}{instrument}"
+
+
+def begin(
+    spec: str, sizes: Sizes, folder: Path, timeout: float, environment: Mapping[str, str]
+) -> Start | str:
+    """Evaluate the live points of a cell in a process of its own; or why there are none."""
+    path = folder / f"{spec.rpartition('.')[2].replace(':', '-')}.npz"
+    arguments = ("start", spec, str(sizes.n_live), str(path))
+    lines, why = lines_from(
+        "benchmarks.sweep_case", *arguments, timeout=timeout, environment=environment
+    )
+    return Start(path, json.loads(lines[-1])["call_seconds"]) if lines else f"no start: {why}"
+
+
+def run_case(case: Case, timeout: float, environment: Mapping[str, str] | None = None) -> Outcome:
+    """Predict, measure and time one case in a process of its own."""
+    lines, why = lines_from(
+        "benchmarks.sweep_case",
+        "case",
+        case.model_dump_json(),
+        timeout=timeout,
+        environment=environment,
+    )
+    known = Outcome.model_validate_json(lines[-1]) if lines else Outcome(case=case)
+    return known.noted(why)
+
+
+def cases_of(
+    spec: str,
+    chunks: list[int],
+    schedulers: list[Scheduler],
+    sizes: Sizes,
+    start: Path = Path(),
+    call_seconds: float = 0.0,
+    target: str | None = None,
+) -> list[Case]:
+    """Upstream at its one size, ``map`` below it, where it is the same step, lanes even above.
+
+    Parameters
+    ----------
+    spec
+        The cell.
+    chunks, schedulers, sizes, target
+        Of the sweep; for the target see `Case`.
+    start, call_seconds
+        See `Start`.
+    """
+    n = sizes.num_delete
+    moves = sizes.num_inner_steps or num_inner_steps(call_seconds, n)
+    chosen: dict[Scheduler, list[int]] = {
+        "upstream": [n],
+        "map": [chunk for chunk in chunks if chunk < n],
+        "lanes": chunks,
+    }
+    return [
+        Case(
+            spec=spec,
+            scheduler=scheduler,
+            chunk_size=chunk,
+            num_delete=n,
+            num_inner_steps=moves,
+            seconds=sizes.seconds,
+            start=start,
+            limit=sizes.limit,
+            target=target,
+        )
+        for scheduler in schedulers
+        for chunk in chosen[scheduler]
+    ]
+
+
+def num_inner_steps(call_seconds: float, num_delete: int) -> int:
+    """As many moves, from 1 to 3, as an iteration has time for if calls are made one by one."""
+    of_one = max(call_seconds, 1e-9) * num_delete * _CALLS_PER_MOVE
+    return min(max(int(_ITERATION_SECONDS / of_one), 1), _MOST_MOVES)
+
+
+def sweep(
+    specs: list[str],
+    chunks: list[int],
+    schedulers: list[Scheduler],
+    sizes: Sizes,
+    target: str | None = None,
+    seconds_left: Callable[[], float] = lambda: float("inf"),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Outcome]:
+    """Outcomes of all cases, cell by cell, each as soon as it is there.
+
+    Parameters
+    ----------
+    specs, chunks, schedulers, sizes, target
+        See `cases_of`.
+    seconds_left
+        For all the rest; what cannot be begun any more is said to be so.
+    environment
+        Variables of the processes, where they differ.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for spec in specs:
+            timeout = min(sizes.timeout, seconds_left())
+            start = begin(spec, sizes, Path(folder), timeout, environment or {})
+            if isinstance(start, str):
+                for case in cases_of(spec, chunks, schedulers, sizes, target=target):
+                    yield Outcome(case=case, note=start)
+                continue
+            for case in cases_of(spec, chunks, schedulers, sizes, *start, target=target):
+                yield run_case(case, min(sizes.timeout, seconds_left()), environment)
+
+
+def main() -> None:
+    def listed(text: str) -> list[str]:
+        return text.split(",")
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
+    parser.add_argument("--cells", type=listed, default=["mge", "pixelization", "delaunay"])
+    parser.add_argument("--instruments", type=listed, default=["small", "euclid", "hst"])
+    parser.add_argument("--chunks", type=listed, default=["1", "2", "4", "8", "16"])
+    parser.add_argument("--schedulers", type=listed, default=list(get_args(Scheduler)))
+    parser.add_argument("--limit", default="8GiB", help="of the memory")
+    parser.add_argument("--seconds", type=float, default=5.0, help="timed in each case")
+    parser.add_argument("--num-delete", type=int, default=16, help="a quarter of n_live")
+    parser.add_argument("--num-inner-steps", type=int, help="1 to 3, by the seconds of a call")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for each process")
+    parser.add_argument("--output", type=Path, help="of the JSON; a .png goes beside it")
+    options = parser.parse_args()
+    for name, known in (("cells", CELLS), ("instruments", INSTRUMENTS)):
+        if unknown := set(getattr(options, name)) - set(known):
+            parser.error(f"--{name} {','.join(unknown)}: choose from {','.join(known)}")
+    if unknown := set(options.schedulers) - set(get_args(Scheduler)):
+        parser.error(f"--schedulers {','.join(unknown)}: choose from upstream,map,lanes")
+
+    sizes = Sizes(
+        num_delete=options.num_delete,
+        num_inner_steps=options.num_inner_steps,
+        seconds=options.seconds,
+        timeout=options.timeout,
+        limit=options.limit,
+    )
+    specs = [spec_of(cell, each) for cell in options.cells for each in options.instruments]
+    chunks = [int(chunk) for chunk in options.chunks]
+    console, outcomes = Console(width=None if sys.stdout.isatty() else 140), []
+    for outcome in sweep(specs, chunks, options.schedulers, sizes):
+        outcomes.append(outcome)
+        case = outcome.case
+        console.print(f"{case.spec} {case.scheduler} {case.chunk_size} {outcome.note}".strip())
+        if options.output:
+            options.output.write_text(json.dumps(record(sizes, outcomes), indent=1))
+    console.print(table(outcomes))
+    console.print(summary(outcomes), highlight=False)
+    if options.output:
+        result = {"machine": machine(), **record(sizes, outcomes)}
+        options.output.write_text(json.dumps(result, indent=1))
+        draw(outcomes, options.output.with_suffix(".png"))
+
+
+def record(sizes: Sizes, outcomes: list[Outcome]) -> dict:
+    """All that is known so far, for the JSON."""
+    return {
+        "sizes": {"n_live": sizes.n_live, **sizes.model_dump()},
+        "summary": summary(outcomes),
+        "cases": [outcome.model_dump(mode="json") for outcome in outcomes],
+    }
+
+
+if __name__ == "__main__":
+    main()

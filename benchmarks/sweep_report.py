@@ -1,0 +1,137 @@
+"""The outcomes of a sweep as a table, a few lines of text and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from autofit_memplan.units import MIB
+from benchmarks.sweep_records import Outcome
+
+TOLERANCE, FEWEST_CALLS = 0.05, 4
+"""The prediction is held to 5 % at chunks of four calls and more."""
+
+_COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "s/iteration")
+_COLUMNS += ("useful/s", "total/s", "useful share")
+_COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
+
+
+def table(outcomes: Sequence[Outcome]) -> Table:
+    """One row for each case."""
+    with_target = any(outcome.case.target for outcome in outcomes)
+    result = Table(title="steps of nested sampling", title_justify="left")
+    for column in ("cell", "scheduler"):
+        result.add_column(column, no_wrap=True)
+    for column in (*_COLUMNS, *(("without GPU MiB",) if with_target else ())):
+        result.add_column(column, justify="right")
+    result.add_column("note")
+    for outcome in outcomes:
+        target = outcome.target_footprint and outcome.target_footprint.total_bytes
+        result.add_row(
+            cell_of(outcome),
+            outcome.case.scheduler,
+            str(outcome.case.chunk_size),
+            *_figures(outcome),
+            *((_mib(target),) if with_target else ()),
+            outcome.note,
+        )
+    return result
+
+
+def _figures(outcome: Outcome) -> Iterable[str]:
+    yield _mib(outcome.predicted_bytes)
+    yield _mib(outcome.measured_bytes)
+    yield _number(outcome.predicted_over_measured, "{:.3f}")
+    yield _number(outcome.footprint and outcome.footprint.compile_seconds, "{:.1f}")
+    yield _number(outcome.seconds_per_iteration, "{:.3g}")
+    yield _number(outcome.useful_per_second, "{:,.3g}")
+    yield _number(outcome.total_per_second, "{:,.3g}")
+    share = outcome.useful / outcome.total if outcome.useful and outcome.total else None
+    yield _number(share, "{:.2f}")
+
+
+def _mib(n: int | None) -> str:
+    return _number(None if n is None else n / MIB, "{:,.1f}")
+
+
+def _number(x: float | None, form: str) -> str:
+    return "-" if x is None else form.format(x)
+
+
+def cell_of(outcome: Outcome) -> str:
+    """``mge:hst`` of ``benchmarks.cells.mge:hst``."""
+    return outcome.case.spec.rpartition(".")[2]
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How good the predictions were, and whether the chains were the same chains."""
+    judged = [
+        (outcome, ratio)
+        for outcome in outcomes
+        if outcome.case.chunk_size >= FEWEST_CALLS and (ratio := outcome.predicted_over_measured)
+    ]
+    off = [(outcome, ratio) for outcome, ratio in judged if abs(ratio - 1) > TOLERANCE]
+    lines = [
+        f"predicted within {TOLERANCE:.0%} of the measured peak: {len(judged) - len(off)} of "
+        f"{len(judged)} cases with chunks of {FEWEST_CALLS} and more"
+    ]
+    for outcome, ratio in off:
+        case = outcome.case
+        lines.append(
+            f"  not {cell_of(outcome)} {case.scheduler} {case.chunk_size}: predicted/measured "
+            f"{ratio:.3f}, of {_mib(outcome.measured_bytes)} MiB"
+        )
+    for name in dict.fromkeys(map(cell_of, outcomes)):
+        found = [o.first_log_evidence for o in outcomes if cell_of(o) == name]
+        known = [log_evidence for log_evidence in found if log_evidence is not None]
+        if len(known) > 1:
+            lines.append(
+                f"{name}: log Z after the first iteration within {max(known) - min(known):.1e} in "
+                f"{len(known)} cases"
+            )
+    return "\n".join(lines)
+
+
+def draw(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Evaluations per second, and below them memory and budget, over the chunk; a column a cell."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(map(cell_of, outcomes)))
+    figure = Figure(figsize=(3.2 * len(names) + 0.6, 6.0), layout="constrained")
+    axes = figure.subplots(2, len(names), squeeze=False)
+    for column, name in zip(axes.T, names, strict=True):
+        some = [outcome for outcome in outcomes if cell_of(outcome) == name]
+        for scheduler, colour in _COLOURS.items():
+            rows = [outcome for outcome in some if outcome.case.scheduler == scheduler]
+            _line(column[0], rows, "useful_per_second", 1, "o-", colour, f"{scheduler}, useful")
+            _line(column[0], rows, "total_per_second", 1, ".:", colour, f"{scheduler}, total")
+            _line(column[1], rows, "predicted_bytes", MIB, "-", colour, f"{scheduler}, predicted")
+            _line(column[1], rows, "measured_bytes", MIB, "s", colour, f"{scheduler}, measured")
+        if budget := next((o.budget_bytes for o in some if o.budget_bytes), None):
+            column[1].axhline(budget / MIB, color="#767676", ls="--", label="budget")
+        column[0].set(title=name, yscale="log")
+        column[1].set(xlabel="calls at once", yscale="log")
+        for ax in column:
+            ax.set_xscale("log", base=2)
+            sizes = sorted({outcome.case.chunk_size for outcome in some})
+            ax.set_xticks(sizes, [str(size) for size in sizes])
+    axes[0, 0].set_ylabel("evaluations per second")
+    axes[1, 0].set_ylabel("memory of the step [MiB]")
+    handles = {h.get_label(): h for ax in axes.flat for h in ax.get_legend_handles_labels()[0]}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def _line(
+    ax: Any, rows: list[Outcome], field: str, unit: int, form: str, colour: str, label: str
+) -> None:
+    known = [row for row in rows if getattr(row, field) is not None]
+    if known:
+        x = [row.case.chunk_size for row in known]
+        # one point of a line that has no marker would not be seen
+        marker = {"marker": "_", "ms": 12} if len(known) == 1 and form == "-" else {}
+        y = [getattr(row, field) / unit for row in known]
+        ax.plot(x, y, form, color=colour, label=label, ms=marker.pop("ms", 4), **marker)

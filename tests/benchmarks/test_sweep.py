@@ -1,0 +1,158 @@
+"""The sweep of schedulers: its cases, its arithmetic, and real steps in processes of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autofit_memplan import Footprint
+from benchmarks.fresh_process import lines_from
+from benchmarks.sweep import Sizes, cases_of, num_inner_steps, spec_of, sweep
+from benchmarks.sweep_records import Case, Outcome
+from benchmarks.sweep_report import summary, table
+
+ROOT = Path(__file__).parents[2]
+SMALL = spec_of("pixelization", "small")
+TINY = Sizes(num_delete=4, num_inner_steps=1, seconds=0.0, timeout=200.0)
+
+
+@pytest.fixture(autouse=True)
+def in_the_root(monkeypatch):
+    """Where `python -m benchmarks.…` finds its modules."""
+    monkeypatch.chdir(ROOT)
+
+
+def case(scheduler="lanes", chunk_size=4):
+    [only] = [
+        each
+        for each in cases_of(SMALL, [chunk_size], [scheduler], Sizes())
+        if each.chunk_size == chunk_size
+    ]
+    return only
+
+
+def outcome(scheduler="lanes", chunk_size=4, grown_bytes=950, **figures):
+    footprint = Footprint(
+        argument_bytes=40,
+        output_bytes=60,
+        alias_bytes=0,
+        temp_bytes=800,
+        constant_bytes=10,
+        scratch_bytes=90,
+        compile_seconds=1.0,
+    )
+    of = case(scheduler, chunk_size)
+    return Outcome(case=of, footprint=footprint, grown_bytes=grown_bytes, **figures)
+
+
+def test_only_lanes_go_beyond_one_wave_and_upstream_has_one_size():
+    made = cases_of(SMALL, [1, 8, 16, 32], ["upstream", "map", "lanes"], Sizes(num_delete=16))
+    assert [(each.scheduler, each.chunk_size) for each in made] == [
+        ("upstream", 16),
+        ("map", 1),
+        ("map", 8),
+        ("lanes", 1),
+        ("lanes", 8),
+        ("lanes", 16),
+        ("lanes", 32),
+    ]
+
+
+def test_names_of_cells_are_those_of_their_factories():
+    assert spec_of("mge", "hst") == "benchmarks.cells.mge:hst"
+    assert spec_of("sparse-pixelization", "ao") == "benchmarks.cells.pixelization:sparse_ao"
+
+
+@pytest.mark.parametrize(("call_seconds", "moves"), ((1e-3, 3), (0.08, 2), (0.15, 1), (5.0, 1)))
+def test_heavy_calls_get_fewer_moves(call_seconds, moves):
+    assert num_inner_steps(call_seconds, 16) == moves
+
+
+def test_measured_and_predicted_are_on_the_same_footing():
+    one = outcome(seconds=2.0, iterations=4, useful=30, total=60)
+    assert one.predicted_bytes == 1_000  # 40 + 60 + 800 + 10 + 90
+    assert one.measured_bytes == 1_000  # 950 above the arguments and constants
+    assert one.predicted_over_measured == 1.0
+    assert (one.useful_per_second, one.total_per_second) == (15.0, 30.0)
+    assert one.seconds_per_iteration == 0.5
+    assert one.noted("late").noted("").noted("again").note == "late; again"
+
+
+def test_the_summary_counts_chunks_of_four_and_more():
+    rows = [
+        outcome(chunk_size=2, grown_bytes=2_000),
+        outcome(chunk_size=4, grown_bytes=990),
+        outcome(chunk_size=8, grown_bytes=1_100),
+        Outcome(case=case("upstream", 16), note="not done after 9 s"),
+    ]
+    text = summary(rows)
+    assert "1 of 2 cases" in text
+    assert "not pixelization:small lanes 8: predicted/measured 0.870" in text
+    assert "lanes 2:" not in text
+    assert table(rows).row_count == 4
+
+
+def test_the_summary_tells_chains_that_differ():
+    rows = [outcome(first_log_evidence=-7.0), outcome("upstream", 16, first_log_evidence=-7.5)]
+    assert "log Z after the first iteration within 5.0e-01 in 2 cases" in summary(rows)
+
+
+def test_a_process_that_is_late_or_fails_is_said_to_be():
+    assert lines_from("timeit", timeout=0) == ([], "not begun: no time was left")
+    assert lines_from("timeit", "import time; time.sleep(9)", timeout=0.5) == (
+        [],
+        "not done after 0 s",
+    )
+    lines, why = lines_from("timeit", "-s", "raise ValueError('so')", timeout=60)
+    assert lines == []
+    assert why == "ValueError: so"
+
+
+def test_without_live_points_every_case_says_why():
+    found = list(sweep(["benchmarks.cells.mge:none"], [2], ["upstream", "lanes"], TINY))
+    assert len(found) == 2
+    assert all("no 'none'" in each.note and each.footprint is None for each in found)
+
+
+def test_what_cannot_fit_is_predicted_and_not_run():
+    sizes = TINY.model_copy(update={"limit": "1 MiB"})
+    [found] = sweep([SMALL], [2], ["lanes"], sizes)
+    assert found.note == "not run: the budget is 1.0 MiB"
+    assert found.predicted_bytes > 2**20 == found.budget_bytes
+    assert found.measured_bytes is None
+    assert found.iterations is None
+
+
+def test_the_command_runs_upstream_and_lanes_on_the_same_chains(tmp_path):
+    output = tmp_path / "sweep.json"
+    command = [sys.executable, "-m", "benchmarks.sweep", "--cells", "pixelization"]
+    command += ["--instruments", "small", "--schedulers", "upstream,lanes", "--chunks", "2"]
+    command += ["--num-delete", "4", "--num-inner-steps", "1", "--seconds", "0.2"]
+    done = subprocess.run(
+        [*command, "--output", str(output)], check=True, capture_output=True, text=True
+    )
+    assert "steps of nested sampling" in done.stdout
+    result = json.loads(output.read_text())
+    upstream, lanes = (Outcome.model_validate(each) for each in result["cases"])
+    assert (upstream.case.scheduler, upstream.case.chunk_size) == ("upstream", 4)
+    assert (lanes.case.scheduler, lanes.case.chunk_size) == ("lanes", 2)
+    # upstream's step is blackjax's own: the other must make the same chains
+    assert lanes.first_log_evidence == pytest.approx(upstream.first_log_evidence, abs=1e-9)
+    assert lanes.predicted_bytes < upstream.predicted_bytes
+    for each in (upstream, lanes):
+        assert each.note == ""
+        assert 0 < each.useful <= each.total
+        assert each.seconds > 0
+        # of so small a step a library's own buffers are a large share
+        assert abs(each.predicted_bytes - each.measured_bytes) < 10 * 2**20
+    assert result["sizes"]["n_live"] == 16
+    assert result["machine"]["versions"]["jax"]
+    assert "--num-delete 4" in result["machine"]["command"]
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_case_goes_to_a_process_as_json():
+    one = case()
+    assert Case.model_validate_json(one.model_dump_json()) == one
