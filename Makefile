@@ -4,10 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint wheels clean
+.PHONY: demo demo-hst test lint wheels clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m demo $(if $(DATA),--data $(DATA))
+
+# Full size within 8 GiB on the CPU; a quarter of an hour on two cores.
+demo-hst: $(VENV)/.demo
+	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst
 
 test: $(VENV)/.test
 	JAX_PLATFORMS=cpu $(RUN) -m pytest

@@ -2,24 +2,61 @@
 
 The bounds are what processes were seen to grow by, beyond XLA's figures, on two cores with AVX-512
 (``memplan sweep``, see ``docs/scratch.md``). The transforms are DUCC's, the products YNNPACK's, the
-sorts the C++ library's. LAPACK and YNNPACK take some MiB for their threads, whatever the batch,
-which the reserve of the budget holds.
+sorts the C++ library's, the factorisations OpenBLAS's.
+
+An FFT's area comes from ``malloc``. glibc gives what is above 32 MiB back at once; of smaller ones
+each thread keeps its own for the next time (mallopt(3), M_MMAP_THRESHOLD), and XLA goes on in
+whichever thread has ended the operation before: a call in a loop comes round to all of them.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
+import os
 
 from autofit_memplan._hlo import LibraryCall, library_calls
+from autofit_memplan.units import MIB
 
+_KEPT_BYTES = 32 * MIB  # glibc's DEFAULT_MMAP_THRESHOLD_MAX with 64 bits
 _SIMD_LINES = 8  # transforms of real lines that DUCC makes together, in the widest registers
+_BLAS_ROWS, _BLAS_COLUMNS = 192, 384  # that OpenBLAS packs (DGEMM_DEFAULT_P and _Q of SKYLAKEX)
+_BLAS_BYTES = 32 * MIB  # its buffer (BUFFER_SIZE)
 
 
-def cpu_scratch_bytes(program_text: str) -> int:
-    """Bound on the work areas alive at one time: the largest, for XLA runs these calls in order."""
+def cpu_scratch_bytes(program_text: str, threads: int | None = None) -> int:
+    """Bound on the work areas that are held at one time.
+
+    XLA runs these calls in order: the largest area of those that are given back, beside those that
+    threads keep and OpenBLAS's buffer.
+
+    Parameters
+    ----------
+    program_text
+        The compiled program.
+    threads
+        Of XLA; as many as this process has cores when not given.
+    """
+    threads = threads or usable_cores()
     areas = {"fft": _fft, "sort": _sort, "dot": _product}
-    calls = library_calls(program_text)
-    return max((areas[call.target](call) for call in calls if call.target in areas), default=0)
+    passing, kept, packed = [0], [], [0]
+    for call in library_calls(program_text):
+        if call.target in areas:
+            area = areas[call.target](call)
+            if call.target == "fft" and area <= _KEPT_BYTES:
+                kept += [area] * (threads if call.is_looped else 1)
+            else:
+                passing.append(area)
+        elif call.target.startswith("lapack_") and call.operands:
+            packed.append(_packed(call))
+    return max(passing) + sum(heapq.nlargest(threads, kept)) + max(packed)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: as many threads XLA has."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _fft(call: LibraryCall) -> int:
@@ -53,3 +90,14 @@ def _product(call: LibraryCall) -> int:
     if not call.is_grouped:
         return 0
     return sum(array.nbytes for array in (*call.operands, *call.results))
+
+
+def _packed(call: LibraryCall) -> int:
+    """Panels of a matrix product inside a factorisation or a solve, which OpenBLAS keeps.
+
+    It has one buffer for a call, of which small matrices touch little.
+    """
+    matrix = call.operands[0]
+    n = matrix.shape[-1]
+    rows, columns = min(n, _BLAS_ROWS), min(n, _BLAS_COLUMNS)
+    return min(columns * (rows + n) * matrix.itemsize, _BLAS_BYTES)

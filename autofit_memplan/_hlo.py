@@ -23,7 +23,8 @@ _DEFINED = re.compile(r"^\s*(?:ROOT )?%(\S+) = (\w+\[[\d,]*\])", re.MULTILINE)
 _PARAMETER = re.compile(r"^\s*%(\S+) = \S+ parameter\(", re.MULTILINE)
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%(\S+) \(", re.MULTILINE)
 _GROUPED = re.compile(r'calls=%([^\s,]+)[^\n]*"kind":"__ynn_fusion"')
-_NAMES = re.compile(r"%([^\s,)]+)")
+_BODY = re.compile(r"\bbody=%([^\s,]+)")
+_NAMES = re.compile(r"%([^\s,)}]+)")
 _AXIS = re.compile(r"dimensions=\{(\d+)\}")
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 _LENGTHS = re.compile(r"fft_length=\{([\d,]*)\}")
@@ -63,6 +64,8 @@ class LibraryCall(NamedTuple):
         group of operations that it is in.
     is_grouped
         Whether it is in a group of operations that XLA for CPUs hands to YNNPACK as a whole.
+    is_looped
+        Whether it is in the body of a loop, or in what that calls.
     fft_lengths
         Lengths of the transformed axes, the last ones; empty if this is not an FFT.
     axis
@@ -75,6 +78,7 @@ class LibraryCall(NamedTuple):
     results: tuple[Array, ...]
     operands: tuple[Array, ...]
     is_grouped: bool
+    is_looped: bool
     fft_lengths: tuple[int, ...]
     axis: int | None
     attributes: str
@@ -86,8 +90,10 @@ def library_calls(text: str) -> Iterator[LibraryCall]:
     grouped = set(_GROUPED.findall(text))
     computations = [(0, ""), *((m.start(), m[1]) for m in _COMPUTATION.finditer(text))]
     starts = [start for start, _ in computations]
+    looped = _called_in_loops(text, computations)
     for found in _CALL.finditer(text):
         result, opcode, rest = found.groups()
+        computation = computations[bisect.bisect(starts, found.start()) - 1][1]
         lengths, target, operands, axis = (
             pattern.search(rest) for pattern in (_LENGTHS, _TARGET, _OPERANDS, _AXIS)
         )
@@ -99,11 +105,24 @@ def library_calls(text: str) -> Iterator[LibraryCall]:
             target=target[1] if target else opcode,
             results=_arrays(result),
             operands=_arrays(taken),
-            is_grouped=computations[bisect.bisect(starts, found.start()) - 1][1] in grouped,
+            is_grouped=computation in grouped,
+            is_looped=computation in looped,
             fft_lengths=_integers(lengths[1] if lengths else ""),
             axis=int(axis[1]) if axis else None,
             attributes=rest,
         )
+
+
+def _called_in_loops(text: str, computations: list[tuple[int, str]]) -> set[str]:
+    ends = [start for start, _ in computations[1:]] + [len(text)]
+    bodies = {name: text[start:end] for (start, name), end in zip(computations, ends, strict=True)}
+    looped, waiting = set(), _BODY.findall(text)
+    while waiting:
+        name = waiting.pop()
+        if name in bodies and name not in looped:
+            looped.add(name)
+            waiting += _NAMES.findall(bodies[name])
+    return looped
 
 
 def _arrays(text: str) -> tuple[Array, ...]:

@@ -17,6 +17,7 @@ import jax
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.jaxprs import constant_bytes
 from autofit_memplan.targets import Target
 
@@ -119,8 +120,8 @@ def _warn_once(what: str) -> None:
 def _where(platform: str) -> tuple:
     device = jax.devices()[0]
     about = (platform, device.device_kind, device.client.platform_version)
-    # XLA's CPU compiler looks at the processor and at how many cores there are.
-    return (*about, machine.machine(), os.cpu_count()) if platform == "cpu" else about
+    # XLA's CPU compiler looks at the processor and at how many cores it may use.
+    return (*about, machine.machine(), usable_cores()) if platform == "cpu" else about
 
 
 @functools.cache

@@ -81,10 +81,12 @@ def certify(
     if request == "auto":
         chunk, measured = None, {}
         if preferred is not None:
-            size = balance(n, min(preferred.chunk_size, n))
+            is_known = preferred.chosen_by == "earlier run"
+            size = preferred.chunk_size if is_known else balance(n, min(preferred.chunk_size, n))
             measured = {size: bytes_at(size)}
             if measured[size] <= limit:
-                chunk, chosen_by = size, preferred.chosen_by if size < n else "memory"
+                is_all = size == n and not is_known
+                chunk, chosen_by = size, "memory" if is_all else preferred.chosen_by
         if chunk is None:
             chunk, measured = choose_chunk(n, limit, bytes_at, guess)
         if chunk is None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-import psutil
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.cache import load, store
 from autofit_memplan.records import ChosenBy, Footprint
 
@@ -64,8 +64,7 @@ def calls_in_cache(call: Footprint, platform: str) -> int | None:
     """
     if platform != "cpu":
         return None
-    cores = psutil.cpu_count(logical=False) or 1
-    return max(1, cores * _CACHE_BYTES_PER_CORE // max(call.total_bytes, 1))
+    return max(1, usable_cores() * _CACHE_BYTES_PER_CORE // max(call.total_bytes, 1))
 
 
 def choice_key(call_key: str | None, *sizes: object) -> str | None:

@@ -212,7 +212,8 @@ def _plan(
     for candidate, request in requests:
         key = preferred = None
         if prefer_fast_for is not None and request == "auto":
-            key = choice_key(call.key, candidate.name, *prefer_fast_for)
+            room = min(candidate.n, budget.limit_bytes // max(call.footprint.total_bytes, 1))
+            key = choice_key(call.key, candidate.name, *prefer_fast_for, room.bit_length())
             preferred = preference(key, call.footprint, budget.platform)
         program, plan = certify(
             candidate, request, budget, call.footprint, per_call, compiler, excess_bytes, preferred
@@ -244,7 +245,7 @@ def _alternative(
         chunk_size=chunk,
         predicted_bytes=program.footprint.total_bytes,
         fits=demand(program.footprint, budget) <= budget.limit_bytes,
-        executable=program.executable,
+        compile=program.compile,
     )
 
 

@@ -171,14 +171,14 @@ class Alternative(NamedTuple):
         Of the whole program.
     fits
         Whether they are within the plan's budget.
-    executable
-        The compiled program.
+    compile
+        Gives the executable; compiles at its first call where the figures came from the cache.
     """
 
     chunk_size: int
     predicted_bytes: int
     fits: bool
-    executable: Any
+    compile: Callable[[], Any]
 
 
 class Live(NamedTuple):
@@ -271,6 +271,14 @@ class Plan(_Record):
         if at_chunk is None:
             raise KeyError(f"the program {name!r} has no chunks")
         return at_chunk(chunk_size)
+
+    def release(self, name: str) -> None:
+        """Let go of the executable of that program, and of the arrays it holds."""
+
+        def compile_again() -> Any:
+            return self.at_chunk(name, self.program(name).chunk_size).compile()
+
+        self._live[name] = self._live[name]._replace(compile=compile_again)
 
     def remember(self, name: str, chunk_size: int) -> None:
         """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``."""

@@ -55,6 +55,15 @@ def test_calls_in_loops_branches_and_batches_are_seen_as_they_run():
     (call,) = library_calls(compiled.as_text())
     assert call.fft_lengths == (32,)
     assert call.results == (Array("c64", (7, 32)),)
+    assert call.is_looped
+
+
+def test_what_a_branch_calls_is_in_no_loop():
+    def one(x):
+        return jax.lax.cond(x[0] > 0, lambda y: jnp.fft.fft(y).real, jnp.sin, x)
+
+    (call,) = library_calls(jax.jit(one).lower(jnp.ones(32)).compile().as_text())
+    assert not call.is_looped
 
 
 def test_large_constants_do_not_make_the_text_long():

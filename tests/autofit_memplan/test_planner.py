@@ -16,6 +16,7 @@ from autofit_memplan import (
     InfeasibleError,
     Plan,
     chunked_vmap,
+    fast,
     plan_calls,
     plan_nss,
 )
@@ -371,3 +372,103 @@ def test_without_a_budget_the_machine_s_own_is_read():
     plan = plan_calls(light, X, 3)
     assert plan.budget.device_kind == jax.devices()[0].device_kind
     assert sum(line.bytes or 0 for line in plan.budget.lines) == plan.budget.limit_bytes
+
+
+# Where the search begins, and other chunk sizes than the one that was chosen
+
+
+def medium(x):
+    """A call with 600 KiB of its own, of which a core's cache holds three."""
+    grid = jnp.linspace(0.5, 1.5, SIZE)
+    matrix = jnp.outer(grid[:300], jnp.roll(grid, 3)) * (1 + 0.01 * x.sum())
+    return -0.5 * (x**2).sum() - 1e-6 * jnp.sort(matrix, axis=0)[150].sum()
+
+
+@pytest.fixture
+def one_core(monkeypatch):
+    monkeypatch.setattr(fast, "usable_cores", lambda: 1)
+
+
+def test_a_cpu_begins_with_what_its_cache_holds_and_compiles_nothing_larger(one_core, compiled):
+    def likelihood(x):
+        return medium(x)
+
+    plan = nss_plan(likelihood, budget_of(100 * MIB), prefer_fast=True)
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (3, "CPU cache")
+    assert plan.init.chosen_by == "CPU cache"
+    assert compiled.count("jit(step_fn)") == plan.step.compiles == 1
+    assert plan.step.predicted_bytes == certified(plan, "step")
+    assert not plan.step.unchunked.is_compiled
+    assert nss_plan(likelihood, budget_of(100 * MIB)).step.chosen_by == "memory"
+
+
+def test_what_the_cache_holds_may_not_fit_the_budget(one_core):
+    three = nss_plan(medium, budget_of(100 * MIB), prefer_fast=True).step.predicted_bytes
+    plan = nss_plan(medium, budget_of(three - 1), prefer_fast=True)
+    assert plan.fits and plan.step.chunk_size < 3
+    assert plan.step.chosen_by == "memory"
+
+
+def test_where_the_cache_holds_all_memory_has_the_word(one_core):
+    plan = nss_plan(light, budget_of(100 * MIB), prefer_fast=True)
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (NUM_DELETE, "memory")
+    assert (plan.init.chunk_size, plan.init.chosen_by) == (N_LIVE, "memory")
+
+
+def test_the_chunk_that_was_fastest_is_taken_next_time():
+    first = nss_plan(light, budget_of(100 * MIB), prefer_fast=True)
+    first.remember("step", 2)
+    again = nss_plan(light, budget_of(100 * MIB), prefer_fast=True)
+    assert (again.step.chunk_size, again.step.chosen_by) == (2, "earlier run")
+    assert again.init == first.init.model_copy(
+        update={
+            "compiles": 0,
+            "cached": 1,
+            "compile_seconds": 0.0,
+            "footprint": again.init.footprint,
+        }
+    )
+    plain = nss_plan(light, budget_of(100 * MIB))
+    assert plain.step.chosen_by == "memory", "asked for the most that fits"
+    asked = nss_plan(light, budget_of(100 * MIB), 3, prefer_fast=True)
+    assert (asked.step.chunk_size, asked.step.chosen_by) == (3, "request")
+    other = nss_plan(light, budget_of(100 * MIB), prefer_fast=True, calls_held=1)
+    assert other.step.chosen_by == "memory", "another program"
+
+
+def test_a_remembered_chunk_that_does_not_fit_now_is_not_taken():
+    plan = nss_plan(heavy, budget_of(100 * MIB), prefer_fast=True)
+    plan.remember("step", 5)
+    tight = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
+    assert tight.fits and tight.step.chunk_size < 5 and tight.step.chosen_by == "memory"
+
+
+def test_without_the_plan_cache_nothing_is_remembered(plan_cache):
+    plan = nss_plan(light, budget_of(100 * MIB), prefer_fast=True, cache=False)
+    plan.remember("step", 2)
+    assert not list(plan_cache.iterdir())
+
+
+def test_the_same_program_at_another_chunk_size():
+    plan = nss_plan(heavy, budget_of(8 * MIB), 2)
+    other = plan.at_chunk("init", 3)
+    assert other.chunk_size == 3 and other.fits
+    analysis = other.compile().memory_analysis()
+    temporaries = analysis.temp_size_in_bytes
+    assert other.predicted_bytes >= temporaries > plan.init.footprint.temp_bytes
+    positions = np.random.default_rng(0).standard_normal((N_LIVE, N_DIM)).astype("float32")
+    state = other.compile()(positions, jax.random.key(0))
+    expected = [heavy_by_numpy(x.astype("float64")) for x in positions]
+    np.testing.assert_allclose(state.particles.loglikelihood, expected, rtol=1e-4)
+    whole = plan.at_chunk("init", N_LIVE)
+    assert not whole.fits and whole.predicted_bytes > 8 * MIB
+    assert plan.init.chunk_size == 2, "the plan stays what it was"
+
+
+def test_only_what_has_chunks_has_other_chunk_sizes():
+    plan = plan_calls(light, X, 4, budget_of(MIB))
+    assert plan.at_chunk("calls", 2).chunk_size == 2
+    with pytest.raises(KeyError, match="has no chunks"):
+        plan.at_chunk("call", 2)
+    with pytest.raises(KeyError):
+        Plan.model_validate_json(plan.model_dump_json()).at_chunk("calls", 2)

@@ -206,9 +206,9 @@ def test_a_program_that_cannot_be_read_is_a_warning():
     assert "cannot be read" in warning
 
 
-def test_nothing_is_added_on_cpu():
+def test_on_cpu_a_factorisation_has_the_panels_of_its_products():
     here = jax.jit(jnp.linalg.cholesky).lower(jnp.eye(64)).compile()
-    assert library_scratch(here.as_text(), "cpu") == (0, ())
+    assert library_scratch(here.as_text(), "cpu") == (2 * jnp.eye(64).nbytes, ())
 
 
 def blurred_mapping():

@@ -16,6 +16,7 @@ import psutil
 
 import autofit as af
 from autofit.non_linear.fitness import Fitness
+from autofit.non_linear.search.nest.nss._sampling import Sampling
 
 IMAGE_PIXELS, SOURCE_PIXELS = 15_361, 1_500
 
@@ -57,13 +58,13 @@ class PeakResident:
 
 def main(memory_limit: str) -> None:
     model = af.Collection(flux=af.UniformPrior(0.5, 2.0), scale=af.UniformPrior(0.0, 0.1))
-    search = af.NSS(n_live=150, num_delete=50, chunk_size="auto", memory_limit=memory_limit)
+    search = af.NSS(n_live=150, num_delete=50, chunk_size="memory", memory_limit=memory_limit)
     fitness = Fitness(model, Pixelised())
     before = psutil.Process().memory_info().rss
     plan = search._plan(fitness)
     planned = psutil.Process().memory_info().rss
     with PeakResident() as peak:
-        run = search._start(fitness, plan)
+        run = Sampling(fitness, search.options, plan, search._budget).start()
         jax.block_until_ready(run.state)
     report = {
         "before": before,

@@ -5,14 +5,23 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import jax
 
 from autofit.non_linear.errors import EvidenceError, OutOfMemoryError
-from autofit.non_linear.search.nest.nss._memory import Alternative, DeviceBudget, Plan
+from autofit.non_linear.search.nest.nss._memory import Alternative, DeviceBudget, MemplanError, Plan
 
-_SIGNS = ("resource_exhausted", "out of memory", "out_of_memory", "failed to allocate")
+_SIGNS = (
+    "resource_exhausted",
+    "out of memory",
+    "out_of_memory",
+    "failed to allocate",
+    "allocation failed",  # jaxlib of cuBLAS and cuSOLVER
+    "alloc_failed",  # these libraries' own names for it
+)
 
 logger = logging.getLogger("autofit")
 
@@ -64,11 +73,12 @@ class AdaptiveProgram:
         program = plan.program(name)
         self._plan, self._name = plan, name
         self._read_budget, self._wait, self._fault = read_budget, wait, fault
-        self._executables = {program.chunk_size: plan.executable(name)}
+        self._executables: dict[int, Any] = {}
         self._trusted: set[int] = set()
         self._bytes_per_call = program.predicted_bytes / program.chunk_size
-        self.chunk_size = program.chunk_size
+        self.chunk_size = self._planned = program.chunk_size
         self.lowered: list[str] = []
+        self._until_it_fits(self._compiled)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the program; at a smaller chunk size where this one turns out not to work.
@@ -81,37 +91,51 @@ class AdaptiveProgram:
             When values are wrong even one call at a time.
         """
         while True:
-            try:
-                result = self._wait(self._executables[self.chunk_size](*arguments))
-            except (jax.errors.JaxRuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                result, cause = None, _short(error)
-            # After the except clause, whose traceback holds on to buffers.
-            if result is None:
-                self._make_room(cause)
-            elif fault := self._untrusted(result):
-                del result
-                self._distrust(fault)
-            else:
+            result, fault = self._until_it_fits(partial(self._checked, arguments))
+            if not fault:
                 return result
+            del result
+            self._distrust(fault)
 
     def use(self, alternative: Alternative) -> None:
         """Keep another program and run at its chunk size."""
-        self._executables[alternative.chunk_size] = alternative.executable
+        self._executables[alternative.chunk_size] = alternative.compile()
         self.chunk_size = alternative.chunk_size
 
     def keep_only_current(self) -> None:
         """Give back the programs that will not run again."""
         self._executables = {self.chunk_size: self._executables[self.chunk_size]}
 
-    def _untrusted(self, result: Any) -> str:
+    def _until_it_fits(self, attempt: Callable[[], Any]) -> Any:
+        """What `attempt` returns at the first chunk size, from the present one down, that works."""
+        while True:
+            try:
+                return attempt()
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                cause = _short(error)
+            self._make_room(cause)  # after the clause, whose traceback holds on to buffers
+
+    def _checked(self, arguments: tuple) -> tuple[Any, str]:
+        """The result, and what is wrong with it."""
+        result = self._wait(self._compiled()(*arguments))
         if self.chunk_size in self._trusted:
-            return ""
+            return result, ""
         fault = self._fault(result, self.chunk_size)
         if not fault:
             self._trusted.add(self.chunk_size)
-        return fault
+        return result, fault
+
+    def _compiled(self) -> Any:
+        """The program at the chunk size of now; compiled where that is new."""
+        if self.chunk_size not in self._executables:
+            if self.chunk_size == self._planned:
+                executable = self._plan.executable(self._name)
+            else:
+                executable = self._plan.at_chunk(self._name, self.chunk_size).compile()
+            self._executables[self.chunk_size] = executable
+        return self._executables[self.chunk_size]
 
     def _distrust(self, fault: str) -> None:
         if self.chunk_size == 1:
@@ -120,11 +144,13 @@ class AdaptiveProgram:
                 "the same parameters: look for random numbers, a state that changes, or a step "
                 "that rounding decides."
             )
-        self._lower_to(self.chunk_size // 2, fault)
+        right = (size for size in self._trusted if size < self.chunk_size)
+        self._lower_to(max(right, default=self.chunk_size // 2), fault)
 
     def _make_room(self, cause: str) -> None:
         """Go to a chunk size that the memory free now should hold, else to half."""
         self._executables.clear()
+        self._plan.release(self._name)
         gc.collect()
         if self.chunk_size == 1:
             raise OutOfMemoryError(
@@ -132,7 +158,9 @@ class AdaptiveProgram:
                 "sampled so far is saved where the fit has a name. Free memory on the device "
                 "(other processes, other arrays of this one) and run the same script again."
             )
-        held = int(self._read_budget().limit_bytes / self._bytes_per_call)
+        held = self.chunk_size
+        with suppress(MemplanError):  # which says that nothing at all is left
+            held = int(self._read_budget().limit_bytes / self._bytes_per_call)
         wanted = held if held < self.chunk_size else self.chunk_size // 2
         self._lower_to(max(1, wanted), f"out of memory ({cause})")
 
@@ -143,15 +171,6 @@ class AdaptiveProgram:
             "the same"
         )
         logger.warning("%s", self.lowered[-1])
-        try:
-            self.use(self._plan.at_chunk(self._name, chunk_size))
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            cause = _short(error)
-        else:
-            return
-        self._make_room(cause)
 
 
 def _short(error: BaseException) -> str:

@@ -128,7 +128,10 @@ class Checkpoint:
                 missing.append(f"{path} is missing")
             except DamagedFileError as error:
                 damages.append(str(error))
-        if any(manifest.generation > 0 for manifest in manifests):  # then there were two
+        had_two = any(manifest.generation > 0 for manifest in manifests)
+        # The second saving begins with these, when the manifest of the first is there.
+        second = (self._folder / f"{name}-1.npy" for name in ("state", "tail"))
+        if had_two or (not manifests and any(path.exists() for path in second)):
             damages += missing
         for manifest in sorted(manifests, key=lambda manifest: -manifest.generation):
             try:

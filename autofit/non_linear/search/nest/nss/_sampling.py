@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -19,7 +20,7 @@ from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit.non_linear.search.nest.nss._steps import TunedStep
-from autofit.non_linear.search.nest.nss._tuning import Trial, Tuner, ladder
+from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner, ladder
 from autofit.non_linear.search.nest.nss._values import check_batch, require_start
 from autofit.non_linear.search.nest.nss._watchdog import Watchdog
 
@@ -111,10 +112,13 @@ class Sampling:
                 save(run)
 
         options, plan = self._options, self._plan
+        begin = time.perf_counter()
         program = self._program("step", on_pause, lambda block: block.state)
+        compile_seconds = time.perf_counter() - begin
+        compile_seconds += plan.step.compile_seconds / max(plan.step.compiles, 1)
         with ExitStack() as stack:
             dog = stack.enter_context(Watchdog(logger, plan.budget.platform))
-            step = TunedStep(program, plan, self._tuner(), options.termination)
+            step = TunedStep(program, plan, self._tuner(compile_seconds), self._seconds_left(run))
             stack.callback(step.close)
             try:
                 sample(
@@ -166,15 +170,26 @@ class Sampling:
         )
         return "" if check.agrees else str(check)
 
-    def _tuner(self) -> Tuner | None:
+    def _seconds_left(self, run: Run) -> SecondsLeft:
+        most_iterations, most_seconds = self._options.max_iterations, self._options.max_seconds
+        return SecondsLeft(
+            self._options.termination,
+            most_iterations and most_iterations - run.iterations,
+            most_seconds and most_seconds - run.seconds,
+        )
+
+    def _tuner(self, compile_seconds: float) -> Tuner | None:
         """For ``"auto"``; what an earlier run has found is not searched for again."""
         program = self._plan.step
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
             return None
-        fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
         n, start = program.n, program.chunk_size
-        sizes = ladder(n, start, highest=2 * n if fills_up else n)
-        return Tuner(sizes, start, program.compile_seconds / max(program.compiles, 1))
+        if program.chosen_by == "memory" and start < n:
+            highest = start  # more does not fit
+        else:
+            fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
+            highest = 2 * n if fills_up else n
+        return Tuner(ladder(n, start, highest), start, compile_seconds)
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,15 @@ from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner
 
 logger = logging.getLogger("autofit")
 
-_CONFIG = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_precision")
+_SETTINGS = {
+    "jax_enable_x64": jax.enable_x64,
+    "jax_default_device": jax.default_device,
+    "jax_default_matmul_precision": jax.default_matmul_precision,
+    "jax_default_prng_impl": jax.default_prng_impl,
+    "jax_threefry_partitionable": jax.threefry_partitionable,
+    "jax_numpy_dtype_promotion": jax.numpy_dtype_promotion,
+}
+"""What a ``with`` block of JAX may have set that decides which program is traced."""
 
 
 class _Compiled(NamedTuple):
@@ -35,15 +44,15 @@ class TunedStep:
         Compiles it at other chunk sizes, and keeps the fastest.
     tuner
         Chooses among them; ``None`` stays at the program's.
-    termination
-        Of the run, to tell how long it will go on.
+    seconds_left
+        Tells how long the run will go on.
     """
 
     def __init__(
-        self, program: AdaptiveProgram, plan: Plan, tuner: Tuner | None, termination: float
+        self, program: AdaptiveProgram, plan: Plan, tuner: Tuner | None, seconds_left: SecondsLeft
     ) -> None:
         self._program, self._plan, self._tuner = program, plan, tuner
-        self._left = SecondsLeft(termination)
+        self._left = seconds_left
         self._compiler = ThreadPoolExecutor(1, "autofit-compiler")
         self._compiling: Future[_Compiled] | None = None
         self._have_run: set[int] = set()
@@ -57,15 +66,16 @@ class TunedStep:
         if self._tuner is None:
             return self._program(rng_key, state, limit)
         self._take_over(self._tuner)
-        program, lowered = self._program, len(self._program.lowered)
+        program = self._program
         is_new = program.chunk_size not in self._have_run
         start = time.perf_counter()
         block = program(rng_key, state, limit)
         seconds = time.perf_counter() - start
         self._have_run.add(program.chunk_size)
         integrator = block.state.integrator
-        self._left.observe(seconds, float(integrator.logZ_live) - float(integrator.logZ))
-        if len(program.lowered) > lowered:
+        remaining = float(integrator.logZ_live) - float(integrator.logZ)
+        self._left.observe(seconds, int(block.iterations), remaining)
+        if program.chunk_size != self._tuner.current:  # it had to be lowered
             self._tuner.lower(program.chunk_size)
         elif not is_new and self._compiling is None:  # nothing else took part of the time
             self._tuner.observe(program.chunk_size, int(block.evaluations.useful), seconds)
@@ -91,10 +101,11 @@ class TunedStep:
             return
         was_settled, wanted = tuner.is_settled, tuner.wanted(self._left.seconds)
         if wanted is not None:
-            config = {name: getattr(jax.config, name) for name in _CONFIG}
-            self._compiling = self._compiler.submit(_compile, self._plan, wanted, config)
+            settings = {name: getattr(jax.config, name) for name in _SETTINGS}
+            self._compiling = self._compiler.submit(_compile, self._plan, wanted, settings)
         elif tuner.is_settled and not was_settled:
-            self._plan.remember("step", tuner.best)
+            if not self._program.lowered:  # else another run may have the memory for more
+                self._plan.remember("step", tuner.best)
             self._program.keep_only_current()
 
     def _take_over(self, tuner: Tuner) -> None:
@@ -118,13 +129,13 @@ class TunedStep:
         tuner.compiled(seconds)
 
 
-def _compile(plan: Plan, chunk_size: int, config: dict[str, Any]) -> _Compiled:
+def _compile(plan: Plan, chunk_size: int, settings: dict[str, Any]) -> _Compiled:
     """In the compiler's thread, which does not see what ``with jax.…`` blocks have set."""
     start = time.perf_counter()
-    with (
-        jax.enable_x64(config["jax_enable_x64"]),
-        jax.default_device(config["jax_default_device"]),
-        jax.default_matmul_precision(config["jax_default_matmul_precision"]),
-    ):
+    with ExitStack() as stack:
+        for name, value in settings.items():
+            stack.enter_context(_SETTINGS[name](value))
         alternative = plan.at_chunk("step", chunk_size)
+        if alternative.fits:
+            alternative.compile()
     return _Compiled(alternative, time.perf_counter() - start)

@@ -1,0 +1,188 @@
+"""Whole fits that compile other chunk sizes on the way: the same chain, and what is kept of it."""
+
+import logging
+import threading
+from concurrent.futures import wait
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from elementwise import N_STEP, assert_same_bits, fit, recorded_samplings
+
+from autofit.non_linear.search.nest.nss import _loop, _steps, _tuning
+from autofit.non_linear.search.nest.nss._memory import Plan
+from autofit.non_linear.search.nest.nss._steps import TunedStep
+from autofit.non_linear.search.nest.nss._tuning import PAIRS
+
+LADDER = [1, 2, N_STEP]
+
+
+@pytest.fixture
+def samplings(monkeypatch):
+    return recorded_samplings(monkeypatch)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """A gain is always expected, and every device call is one iteration."""
+    monkeypatch.setattr(_tuning, "EXPECTED_GAIN", 1e9)
+    monkeypatch.setattr(_loop, "_SECONDS_PER_CALL", 0.0)
+
+
+@pytest.fixture
+def patient(eager, monkeypatch):
+    """The sampler waits for the compiler, so that a fit of a second has its trials."""
+    take_over = TunedStep._take_over
+
+    def waiting(self, tuner):
+        if self._compiling is not None:
+            wait([self._compiling])
+        take_over(self, tuner)
+
+    monkeypatch.setattr(TunedStep, "_take_over", waiting)
+
+
+@pytest.fixture
+def smaller_wins(patient, monkeypatch):
+    """Every challenger is taken; from the whole batch, the way leads to one call at a time."""
+    monkeypatch.setattr(_tuning, "CLEARLY", 1e-9)
+
+
+@pytest.fixture
+def compiled_at(monkeypatch):
+    """Chunk sizes of the step that were asked of the plan."""
+    chunks, at_chunk = [], Plan.at_chunk
+
+    def recording(self, name, chunk_size):
+        chunks.append(chunk_size)
+        return at_chunk(self, name, chunk_size)
+
+    monkeypatch.setattr(Plan, "at_chunk", recording)
+    return chunks
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "is_double"), [("lanes", False), ("map", True)], ids=["float32", "float64"]
+)
+def test_chunks_that_take_turns_give_the_bits_of_one(scheduler, is_double, smaller_wins, samplings):
+    with jax.enable_x64(is_double):
+        tuned = fit(chunk_size="auto", scheduler=scheduler)
+        fixed = fit(chunk_size=N_STEP, scheduler=scheduler)
+    trials = samplings[0].trials
+    assert [trial.chunk_size for trial in trials] == LADDER
+    assert all(trial.calls >= PAIRS and trial.evaluations_per_second > 0 for trial in trials)
+    assert samplings[1].trials == []
+    values = tuned.samples.log_likelihoods
+    assert np.array_equal(values, values.astype("float32")) is not is_double
+    assert_same_bits(tuned, fixed)
+
+
+def test_settings_of_a_with_block_reach_the_compiler_s_thread():
+    """What would have been compiled without them is another program."""
+    seen = {}
+
+    class Asked:
+        def at_chunk(self, name, chunk_size):
+            seen.update({setting: getattr(jax.config, setting) for setting in _steps._SETTINGS})
+            return SimpleNamespace(fits=False)
+
+    with jax.enable_x64(False), jax.default_prng_impl("rbg"), jax.numpy_dtype_promotion("strict"):
+        here = {setting: getattr(jax.config, setting) for setting in _steps._SETTINGS}
+        step = TunedStep.__new__(TunedStep)
+        step._plan, step._compiling = Asked(), None
+        step._compiler = _steps.ThreadPoolExecutor(1)
+        step._left = _tuning.SecondsLeft(-3.0)
+        tuner = _tuning.Tuner([1, 2], 2, 0.0)
+        tuner.observe(2, 1, 1.0)
+        step._look_further(tuner)
+        step._compiling.result(timeout=30)
+        step.close()
+    assert seen == here
+
+
+def test_sampling_goes_on_while_the_compiler_works(patient, samplings, monkeypatch):
+    """The compiler is held up until five more calls are done, which then wait for it."""
+    at_chunk, enough, calls = Plan.at_chunk, threading.Event(), []
+
+    def held_up(self, name, chunk_size):
+        assert enough.wait(timeout=120)
+        return at_chunk(self, name, chunk_size)
+
+    class Watched(TunedStep):
+        def __call__(self, *arguments):
+            block = super().__call__(*arguments)
+            calls.append((self._program.chunk_size, self.note))
+            if len(calls) == 6:
+                enough.set()
+            return block
+
+        def _take_over(self, tuner):
+            if enough.is_set():
+                super()._take_over(tuner)
+
+    monkeypatch.setattr(Plan, "at_chunk", held_up)
+    monkeypatch.setattr("autofit.non_linear.search.nest.nss._sampling.TunedStep", Watched)
+    fit(chunk_size="auto")
+    undecided = f"chunk {N_STEP} or 2?"
+    assert calls[1:6] == [(N_STEP, undecided)] * 5
+    assert {chunk for chunk, note in calls[6:] if note == undecided} == {N_STEP, 2}
+
+
+def test_the_fastest_is_reported_and_the_next_run_starts_there(
+    smaller_wins, samplings, compiled_at, caplog
+):
+    with caplog.at_level(logging.INFO, "autofit"):
+        first = fit(chunk_size="auto")
+    (line,) = [x for x in caplog.text.splitlines() if "Useful evaluations by chunk" in x]
+    assert [f" {chunk}: " in line for chunk in LADDER] == [True] * 3
+    assert compiled_at == [2, 1]
+    second = fit(chunk_size="auto")
+    plan = samplings[1]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (1, "earlier run")
+    assert compiled_at == [2, 1], "nothing is searched for again"
+    assert samplings[1].trials == []
+    assert_same_bits(first, second)
+
+
+def test_memory_means_the_most_that_fits_without_trials(patient, samplings, compiled_at):
+    result = fit(chunk_size="memory")
+    (sampling,) = samplings
+    assert (sampling._plan.step.chunk_size, sampling._plan.step.chosen_by) == (N_STEP, "memory")
+    assert compiled_at == [] and sampling.trials == []
+    assert_same_bits(result, fit(chunk_size=N_STEP))
+
+
+def test_a_short_run_compiles_nothing_more(samplings, compiled_at):
+    fit(chunk_size="auto")
+    assert compiled_at == []
+    assert [trial.chunk_size for trial in samplings[0].trials] in ([], [N_STEP])
+
+
+def test_a_compilation_that_fails_does_not_end_the_run(patient, samplings, monkeypatch, caplog):
+    at_chunk = Plan.at_chunk
+
+    def failing(self, name, chunk_size):
+        if chunk_size == 2:
+            raise jax.errors.JaxRuntimeError("INTERNAL: ptxas exited with non-zero error code 2")
+        return at_chunk(self, name, chunk_size)
+
+    monkeypatch.setattr(Plan, "at_chunk", failing)
+    with caplog.at_level(logging.WARNING, "autofit"):
+        result = fit(chunk_size="auto")
+    assert "chunk size 2 could not be compiled" in caplog.text and "ptxas" in caplog.text
+    assert result.samples.samples_info["ended"] == "converged"
+    assert [trial.chunk_size for trial in samplings[0].trials] == [N_STEP]
+    monkeypatch.undo()
+    assert_same_bits(result, fit(chunk_size=N_STEP))
+
+
+def test_a_chunk_that_does_not_fit_is_never_run(patient, samplings, monkeypatch):
+    at_chunk = Plan.at_chunk
+
+    def too_large(self, name, chunk_size):
+        return at_chunk(self, name, chunk_size)._replace(fits=False, executable=None)
+
+    monkeypatch.setattr(Plan, "at_chunk", too_large)
+    fit(chunk_size="auto")
+    assert [trial.chunk_size for trial in samplings[0].trials] == [N_STEP]
