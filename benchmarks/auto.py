@@ -24,8 +24,8 @@ from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._signals import Signals
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
-from benchmarks.sampler_problems import lens_cell
-from benchmarks.sampler_runs import OnCube, cube
+from benchmarks.samplers.problems import lens_cell
+from benchmarks.samplers.runs import OnCube, cube
 
 N_LIVE, NUM_DELETE, MOVES = 64, 16, 5
 CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small")

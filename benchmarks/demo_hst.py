@@ -27,8 +27,8 @@ from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit_memplan.measure import peak_growth
 from autofit_memplan.records import ProgramPlan
 from autofit_memplan.units import format_bytes
-from benchmarks.sampler_problems import lens_cell
-from benchmarks.sampler_runs import OnCube, cube
+from benchmarks.samplers.problems import lens_cell
+from benchmarks.samplers.runs import OnCube, cube
 
 CELL = "benchmarks.cells.pixelization:hst"
 _SETTLE_SECONDS = 2.0  # XLA frees what a call took shortly after its result is there

@@ -25,8 +25,8 @@ import autofit as af
 from autofit.non_linear.paths import OUTPUT_VARIABLE
 from autofit.non_linear.search.nest.nss import search as search_module
 from autofit.non_linear.search.nest.nss._run import Run
-from benchmarks.sampler_problems import correlated
-from benchmarks.sampler_runs import OnCube, cube
+from benchmarks.samplers.problems import correlated
+from benchmarks.samplers.runs import OnCube, cube
 
 N_DIM, N_LIVE, NUM_DELETE, REPORTS = 5, 2_000, 10, 200
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
@@ -26,5 +27,7 @@ def machine() -> dict[str, object]:
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
         "versions": versions,
-        "command": " ".join(["python", "-m", main.name, *sys.argv[1:]]) if main else sys.argv[0],
+        "command": shlex.join(["python", "-m", main.name.removesuffix(".__main__"), *sys.argv[1:]])
+        if main
+        else sys.argv[0],
     }

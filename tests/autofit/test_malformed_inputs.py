@@ -8,8 +8,8 @@ from hypothesis.errors import DeadlineExceeded
 
 import autofit
 import autofit_memplan
-from benchmarks import faults_malformed
-from benchmarks.faults_malformed import SURFACES, attack
+from benchmarks.faults import malformed as faults_malformed
+from benchmarks.faults.malformed import SURFACES, attack
 
 EXAMPLES = 125
 

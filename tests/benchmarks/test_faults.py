@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from benchmarks import faults
-from benchmarks.faults_fit import OPTIONS
-from benchmarks.faults_process import PROGRAMS_VARIABLE, Outcome, Workshop
+from benchmarks.faults import command as faults
+from benchmarks.faults.fit import OPTIONS
+from benchmarks.faults.process import PROGRAMS_VARIABLE, Outcome, Workshop
 
 
 @pytest.fixture(autouse=True)

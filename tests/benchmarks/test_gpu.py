@@ -12,9 +12,12 @@ import psutil
 import pytest
 from rich.console import Console
 
-from benchmarks import gpu, gpu_budget, gpu_busy, gpu_peaks
 from benchmarks.fresh_process import lines_from
-from benchmarks.sweep import Sizes, spec_of
+from benchmarks.gpu import budget as gpu_budget
+from benchmarks.gpu import busy as gpu_busy
+from benchmarks.gpu import command as gpu
+from benchmarks.gpu import peaks as gpu_peaks
+from benchmarks.sweep.command import Sizes, spec_of
 
 ROOT = Path(__file__).parents[2]
 SMALL = spec_of("pixelization", "small")
@@ -47,7 +50,7 @@ def test_without_a_gpu_it_is_skipped(tmp_path):
 
 def test_the_process_that_waits_starts_no_device():
     """On a GPU it would hold three quarters of the memory that others are to be measured in."""
-    code = "import benchmarks.gpu; from jax._src import xla_bridge as bridge; "
+    code = "import benchmarks.gpu.command; from jax._src import xla_bridge as bridge; "
     code += "print(bridge.backends_are_initialized())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
@@ -114,7 +117,7 @@ def test_a_step_is_also_predicted_for_a_gpu_that_is_not_here():
 
 def test_a_batch_has_the_figures_that_the_planner_is_held_to():
     committed = json.loads((ROOT / "benchmarks/results/gpu-h100.json").read_text())["peaks"][0]
-    lines, why = lines_from("benchmarks.gpu_peaks", "cholesky-512", "16", timeout=200)
+    lines, why = lines_from("benchmarks.gpu.peaks", "cholesky-512", "16", timeout=200)
     assert why == ""
     row = json.loads(lines[-1])
     assert set(committed) - {"in_use_before"} <= set(row)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from benchmarks.sampler_outcome import Settings, kish
-from benchmarks.sampler_problems import PROBLEMS, correlated, rosenbrock, shells
-from benchmarks.sampler_runs import SAMPLERS, SETTINGS
-from benchmarks.samplers import Job, run_job, tables
+from benchmarks.samplers.command import Job, run_job, tables
+from benchmarks.samplers.outcome import Settings, kish
+from benchmarks.samplers.problems import PROBLEMS, correlated, rosenbrock, shells
+from benchmarks.samplers.runs import SAMPLERS, SETTINGS
 
 ROOT = Path(__file__).parents[2]
 SMALL = Settings(n_live=100, num_delete=20, n_eff=500)

@@ -9,9 +9,9 @@ import pytest
 
 from autofit_memplan import Footprint
 from benchmarks.fresh_process import lines_from
-from benchmarks.sweep import Sizes, cases_of, num_inner_steps, spec_of, sweep
-from benchmarks.sweep_records import Case, Outcome
-from benchmarks.sweep_report import summary, table
+from benchmarks.sweep.command import Sizes, cases_of, num_inner_steps, spec_of, sweep
+from benchmarks.sweep.records import Case, Outcome
+from benchmarks.sweep.report import summary, table
 
 ROOT = Path(__file__).parents[2]
 SMALL = spec_of("pixelization", "small")

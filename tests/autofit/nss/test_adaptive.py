@@ -28,6 +28,7 @@ TEXTS = [
     "INTERNAL: jaxlib/gpu/solver_handle_pool.cc:37: operation gpusolverDnCreate(&handle) failed: "
     "cuSolver allocation failed",
     "INTERNAL: the library was not initialized: CUBLAS_STATUS_ALLOC_FAILED",
+    "INTERNAL: RET_CHECK failure Failed to create cuFFT batched plan with scratch allocator",
 ]
 
 

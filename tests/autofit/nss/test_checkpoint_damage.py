@@ -241,3 +241,10 @@ def test_a_manifest_cannot_point_out_of_its_folder(saved, name):
     folder, generations = saved
     forge(folder, state={"name": name, "rows": 1, "checksum": ""})
     assert outcome(folder, generations) == "one before, with a warning"
+
+
+def test_a_fit_without_any_manifest_is_not_begun_afresh(saved):
+    folder, generations = saved
+    for manifest in folder.glob("manifest-*.json"):
+        manifest.unlink()
+    assert outcome(folder, generations) == "refused"

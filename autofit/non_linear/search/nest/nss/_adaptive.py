@@ -21,6 +21,7 @@ _SIGNS = (
     "failed to allocate",
     "allocation failed",  # jaxlib of cuBLAS and cuSOLVER
     "alloc_failed",  # these libraries' own names for it
+    "scratch allocator",  # cuFFT could not make its plan
 )
 
 logger = logging.getLogger("autofit")

@@ -19,8 +19,8 @@ from autofit_memplan.footprint import compile_program
 from autofit_memplan.measure import peak_growth
 from benchmarks.fresh_process import lines_from
 from benchmarks.likelihoods import LIKELIHOODS, N_DIM
-from benchmarks.sweep import Sizes, spec_of, sweep
-from benchmarks.sweep_records import HERE, Outcome
+from benchmarks.sweep.command import Sizes, spec_of, sweep
+from benchmarks.sweep.records import HERE, Outcome
 
 BATCHES: dict[str, tuple[int, ...]] = {
     "dense-mapping": (1, 16, 64),
@@ -72,7 +72,7 @@ def batch_peaks(seconds_left: Callable[[], float]) -> list[dict]:
     for name, batches in BATCHES.items():
         for batch in batches:
             lines, why = lines_from(
-                "benchmarks.gpu_peaks",
+                "benchmarks.gpu.peaks",
                 name,
                 str(batch),
                 timeout=min(_PROCESS_SECONDS, seconds_left()),

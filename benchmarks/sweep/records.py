@@ -27,7 +27,7 @@ class Case(BaseModel):
     seconds
         Of iterations to time, after a first one; that one counts if it alone takes longer.
     start
-        File with the live points, see `sweep_case.evaluate_start`.
+        File with the live points, see `sweep.case.evaluate_start`.
     limit
         Of the memory; what is free when not given.
     target

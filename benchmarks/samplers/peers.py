@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.sampler_outcome import Fitter, Outcome, Settings, compiled_here, kish
-from benchmarks.sampler_problems import Problem
+from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish
+from benchmarks.samplers.problems import Problem
 
 N_BATCH = 100
 """Points that nautilus evaluates at once; its default for vectorised likelihoods."""

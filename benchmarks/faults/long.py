@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import psutil
 
-from benchmarks.faults_process import Outcome, workshop
+from benchmarks.faults.process import Outcome, workshop
 
 _SEARCH = {
     "n_live": 4_000,

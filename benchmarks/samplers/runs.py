@@ -15,9 +15,9 @@ from blackjax.ns.utils import finalise, log_weights
 
 import autofit as af
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
-from benchmarks.sampler_outcome import Fitter, Outcome, Settings, compiled_here, kish
-from benchmarks.sampler_peers import N_BATCH, dynesty, jaxns, nautilus
-from benchmarks.sampler_problems import Problem
+from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish
+from benchmarks.samplers.peers import N_BATCH, dynesty, jaxns, nautilus
+from benchmarks.samplers.problems import Problem
 from benchmarks.schedulers import log_prior
 
 

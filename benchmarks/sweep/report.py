@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from autofit_memplan.units import MIB
-from benchmarks.sweep_records import Outcome
+from benchmarks.sweep.records import Outcome
 
 TOLERANCE, FEWEST_CALLS = 0.05, 4
 """The prediction is held to 5 % at chunks of four calls and more."""

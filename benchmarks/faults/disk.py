@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from benchmarks.faults_process import Outcome, Workshop, finished, workshop
+from benchmarks.faults.process import Outcome, Workshop, finished, workshop
 
 _SEARCH = {"chunk_size": 10, "checkpoint_seconds": 0.005}
 _BROKEN = (150, 350)

@@ -24,10 +24,13 @@ from typing import Any, NamedTuple
 
 from rich.console import Console, RenderableType
 
-from benchmarks import gpu_budget, gpu_busy, gpu_peaks, sweep_report
+from benchmarks.gpu import budget as gpu_budget
+from benchmarks.gpu import busy as gpu_busy
+from benchmarks.gpu import peaks as gpu_peaks
 from benchmarks.machine import machine
-from benchmarks.sweep import Sizes, spec_of, sweep
-from benchmarks.sweep_records import Outcome, Scheduler
+from benchmarks.sweep import report as sweep_report
+from benchmarks.sweep.command import Sizes, spec_of, sweep
+from benchmarks.sweep.records import Outcome, Scheduler
 
 HST_CELLS = ("pixelization", "mge")
 WIDER = [16, 32]
@@ -141,7 +144,3 @@ def main() -> None:
         options.output.write_text(json.dumps(results, indent=1))
     # last, and no sooner: asking JAX for its device takes most of the card for this process
     options.output.write_text(json.dumps({"machine": machine(), **results}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
-from benchmarks.sampler_outcome import Outcome, Settings
-from benchmarks.sampler_problems import ANALYTIC, LENS, PROBLEMS
-from benchmarks.sampler_runs import SAMPLERS, SETTINGS
+from benchmarks.samplers.outcome import Outcome, Settings
+from benchmarks.samplers.problems import ANALYTIC, LENS, PROBLEMS
+from benchmarks.samplers.runs import SAMPLERS, SETTINGS
 
 FIRST_SEED = 1
 _COLUMNS = (
@@ -230,7 +230,3 @@ def main() -> None:
         options.output.write_text(json.dumps(result, indent=1))
         if fits:
             draw(fits, options.output.with_suffix(".png"))
-
-
-if __name__ == "__main__":
-    main()

@@ -31,7 +31,7 @@ from autofit_memplan.measure import peak_growth
 from autofit_memplan.specs import Problem, load_problem
 from autofit_memplan.units import format_bytes
 from benchmarks.schedulers import log_prior, run
-from benchmarks.sweep_records import HERE, Case, Outcome
+from benchmarks.sweep.records import HERE, Case, Outcome
 
 MOST_ITERATIONS = 500
 TERMINATION = -3.0

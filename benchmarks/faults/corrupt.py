@@ -22,8 +22,8 @@ from autofit.non_linear.search.nest.nss import search as search_module
 from autofit.non_linear.search.nest.nss._checkpoint import Checkpoint
 from autofit.non_linear.search.nest.nss._output import RunOutput
 from autofit.non_linear.search.nest.nss._run import Run
-from benchmarks.faults_fit import OPTIONS, Laplace, digest, model
-from benchmarks.faults_process import Outcome
+from benchmarks.faults.fit import OPTIONS, Laplace, digest, model
+from benchmarks.faults.process import Outcome
 
 _SEARCH = {**OPTIONS, "chunk_size": 10, "checkpoint_interval": 40, "silence": True}
 _SAVED, _SEGMENT_BYTES = 300, 20_000

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from autofit_memplan.units import GIB, format_bytes
 from benchmarks.fresh_process import lines_from
-from benchmarks.gpu_budget import nvidia_smi
+from benchmarks.gpu.budget import nvidia_smi
 
 SHARE = 0.9
 
@@ -65,7 +65,7 @@ def holding(n_bytes: int) -> Iterator[int]:
     # without a pool, which would grow by doubling and take more than is asked for
     environment = os.environ | {"XLA_PYTHON_CLIENT_ALLOCATOR": "platform"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.gpu_busy", "hold", str(n_bytes)],
+        [sys.executable, "-m", "benchmarks.gpu.busy", "hold", str(n_bytes)],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -93,8 +93,8 @@ def fit(job: Fit) -> dict:
     # Here, for they import blackjax, which starts the device: not in the process that waits.
     import autofit as af
     from autofit.non_linear.paths import OUTPUT_VARIABLE
-    from benchmarks.sampler_problems import lens_cell
-    from benchmarks.sampler_runs import OnCube, cube, moves
+    from benchmarks.samplers.problems import lens_cell
+    from benchmarks.samplers.runs import OnCube, cube, moves
 
     problem = lens_cell(job.spec)
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +156,7 @@ def busy_fits(
         free = nvidia_smi()
         for job in jobs:
             lines, why = lines_from(
-                "benchmarks.gpu_busy",
+                "benchmarks.gpu.busy",
                 "fit",
                 job.model_dump_json(),
                 timeout=min(120.0, seconds_left()),

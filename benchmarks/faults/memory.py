@@ -16,8 +16,8 @@ from autofit.non_linear.search.nest.nss import _sampling
 from autofit.non_linear.search.nest.nss import search as search_module
 from autofit.non_linear.search.nest.nss._output import RunOutput
 from autofit.non_linear.search.nest.nss._run import Run
-from benchmarks.faults_fit import Laplace, digest, model
-from benchmarks.faults_process import Outcome, finished, workshop
+from benchmarks.faults.fit import Laplace, digest, model
+from benchmarks.faults.process import Outcome, finished, workshop
 
 TEXTS = (
     "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 28622131200 bytes.",

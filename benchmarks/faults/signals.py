@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from benchmarks.faults_process import Outcome, Workshop, finished, workshop
+from benchmarks.faults.process import Outcome, Workshop, finished, workshop
 
 _NEVER = {"chunk_size": 10, "checkpoint_seconds": 1e6}
 """Nothing is saved but for a signal."""

@@ -21,23 +21,23 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults_process import PROGRAMS_VARIABLE, Outcome
+from benchmarks.faults.process import PROGRAMS_VARIABLE, Outcome
 from benchmarks.machine import machine
 
 # part -> its function, the size of its full and its quick version
 _PARTS: dict[str, tuple[str, dict[str, int], dict[str, int]]] = {
-    "kill": ("faults_kill:kill", {"kills": 50}, {"kills": 2}),
+    "kill": ("kill:kill", {"kills": 50}, {"kills": 2}),
     "corrupt": (
-        "faults_corrupt:corrupt",
+        "corrupt:corrupt",
         {"loads": 200, "resumes": 20},
         {"loads": 60, "resumes": 1},
     ),
-    "memory": ("faults_memory:memory", {}, {"rows": 0}),
-    "disk": ("faults_disk:disk", {}, {}),
-    "sigterm": ("faults_signals:signals", {}, {}),
-    "clock": ("faults_signals:clock", {}, {}),
-    "long": ("faults_long:long", {"iterations": 100_000}, {"iterations": 2_000}),
-    "malformed": ("faults_malformed:malformed", {"examples": 1_000}, {"examples": 60}),
+    "memory": ("memory:memory", {}, {"rows": 0}),
+    "disk": ("disk:disk", {}, {}),
+    "sigterm": ("signals:signals", {}, {}),
+    "clock": ("signals:clock", {}, {}),
+    "long": ("long:long", {"iterations": 100_000}, {"iterations": 2_000}),
+    "malformed": ("malformed:malformed", {"examples": 1_000}, {"examples": 60}),
 }
 
 
@@ -45,7 +45,9 @@ def part(name: str, quick: bool = False) -> list[Outcome]:
     """What the disturbances of one part came to."""
     where, full, short = _PARTS[name]
     module, _, function = where.partition(":")
-    run: Callable[..., list[Outcome]] = getattr(import_module(f"benchmarks.{module}"), function)
+    run: Callable[..., list[Outcome]] = getattr(
+        import_module(f"benchmarks.faults.{module}"), function
+    )
     return run(**(short if quick else full))
 
 
@@ -98,7 +100,3 @@ def _record(path: Path, name: str, outcomes: list[Outcome], seconds: float) -> N
         "outcomes": [outcome.model_dump(mode="json") for outcome in outcomes],
     }
     path.write_text(json.dumps({**before, name: record}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

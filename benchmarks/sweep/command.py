@@ -25,8 +25,8 @@ from rich.console import Console
 
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
-from benchmarks.sweep_records import Case, Outcome, Scheduler
-from benchmarks.sweep_report import draw, summary, table
+from benchmarks.sweep.records import Case, Outcome, Scheduler
+from benchmarks.sweep.report import draw, summary, table
 
 CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
 INSTRUMENTS = ("small", "euclid", "hst", "jwst", "ao")
@@ -67,7 +67,7 @@ class Sizes(BaseModel):
 
 
 class Start(NamedTuple):
-    """Live points of one cell, evaluated; see `sweep_case.evaluate_start`."""
+    """Live points of one cell, evaluated; see `sweep.case.evaluate_start`."""
 
     path: Path
     call_seconds: float
@@ -87,7 +87,7 @@ def begin(
     path = folder / f"{spec.rpartition('.')[2].replace(':', '-')}.npz"
     arguments = ("start", spec, str(sizes.n_live), str(path))
     lines, why = lines_from(
-        "benchmarks.sweep_case", *arguments, timeout=timeout, environment=environment
+        "benchmarks.sweep.case", *arguments, timeout=timeout, environment=environment
     )
     return Start(path, json.loads(lines[-1])["call_seconds"]) if lines else f"no start: {why}"
 
@@ -95,7 +95,7 @@ def begin(
 def run_case(case: Case, timeout: float, environment: Mapping[str, str] | None = None) -> Outcome:
     """Predict, measure and time one case in a process of its own."""
     lines, why = lines_from(
-        "benchmarks.sweep_case",
+        "benchmarks.sweep.case",
         "case",
         case.model_dump_json(),
         timeout=timeout,
@@ -240,7 +240,3 @@ def record(sizes: Sizes, outcomes: list[Outcome]) -> dict:
         "summary": summary(outcomes),
         "cases": [outcome.model_dump(mode="json") for outcome in outcomes],
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -83,8 +83,8 @@ class Workshop:
         self.output.mkdir()
 
     def fit(self, prefix: tuple[str, ...] = (), **disturbance: Any) -> Fit:
-        """Start a fit; see `benchmarks.faults_fit.fit` for the arguments."""
-        module = [sys.executable, "-m", "benchmarks.faults_fit", json.dumps(disturbance)]
+        """Start a fit; see `benchmarks.faults.fit.fit` for the arguments."""
+        module = [sys.executable, "-m", "benchmarks.faults.fit", json.dumps(disturbance)]
         return Fit([*prefix, *module], {**os.environ, **self.environment}, self._patience)
 
 

@@ -13,7 +13,7 @@ from autofit_memplan.footprint import compile_program
 
 
 class Settings(BaseModel):
-    """What the samplers share; `sampler_runs.SETTINGS` says the rest."""
+    """What the samplers share; `samplers.runs.SETTINGS` says the rest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

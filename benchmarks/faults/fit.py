@@ -1,4 +1,4 @@
-"""`python -m benchmarks.faults_fit JSON`: a fit to be disturbed, which says where it is.
+"""`python -m benchmarks.faults.fit JSON`: a fit to be disturbed, which says where it is.
 
 What it prints, a line of JSON each: ``{"from": iterations}`` when sampling begins, ``{"saved":
 iterations, "seconds": …}`` after each saving (``seconds`` is what it took), ``{"at": iterations,

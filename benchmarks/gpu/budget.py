@@ -66,7 +66,7 @@ def budgets(seconds_left: Callable[[], float]) -> dict[str, dict]:
     for preallocate in ("true", "false"):
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": preallocate}
         lines, why = lines_from(
-            "benchmarks.gpu_budget", timeout=min(60.0, seconds_left()), environment=environment
+            "benchmarks.gpu.budget", timeout=min(60.0, seconds_left()), environment=environment
         )
         rows[f"preallocate {preallocate}"] = json.loads(lines[-1]) if lines else {"error": why}
     return rows

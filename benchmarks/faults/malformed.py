@@ -22,7 +22,7 @@ from autofit.non_linear.samples import Samples
 from autofit.non_linear.search.nest.nss._manifest import _checksum, read_manifest
 from autofit.non_linear.search.nest.nss._rows import StoredRows, checksum, read_rows
 from autofit_memplan import LimitError, Plan, read_budget
-from benchmarks.faults_process import Outcome
+from benchmarks.faults.process import Outcome
 
 _DEADLINE_MILLISECONDS = 5_000
 """An input that takes longer is a hang."""

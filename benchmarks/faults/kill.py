@@ -10,7 +10,7 @@ from typing import Any
 from autofit.non_linear.errors import CheckpointError
 from autofit.non_linear.search.nest.nss._manifest import read_manifest
 from autofit.non_linear.search.nest.nss._rows import checksum
-from benchmarks.faults_process import Outcome, Workshop, finished, workshop
+from benchmarks.faults.process import Outcome, Workshop, finished, workshop
 
 _SECONDS = 4.0
 """Kills come within so long after sampling has begun, or gone on; the run takes about as long."""

@@ -1,0 +1,1 @@
+"""Disturbances of a fit, and whether it comes through."""

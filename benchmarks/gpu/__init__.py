@@ -1,0 +1,1 @@
+"""The planner and the schedulers on a live GPU."""

@@ -1,0 +1,1 @@
+"""Whole fits by several nested samplers."""

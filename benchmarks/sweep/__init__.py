@@ -1,0 +1,1 @@
+"""Cells, chunk sizes and schedulers, on real steps."""
