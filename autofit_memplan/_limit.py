@@ -12,6 +12,7 @@ from autofit_memplan.units import ACCEPTED_SIZES, format_bytes, parse_bytes
 
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 
+_MOST_BYTES = 2**63
 _ACCEPTED = (
     f"bytes as an int, text such as {ACCEPTED_SIZES}, "
     'a share of the available memory as "60%", or the same as a float in (0, 1]'
@@ -50,7 +51,7 @@ def parse_limit(limit: object) -> Limit:
     if isinstance(limit, bool):
         raise _refusal(limit, "it is a bool")
     if isinstance(limit, Integral):
-        return _of_bytes(limit, int(limit), format_bytes(int(limit)))
+        return _of_bytes(limit, int(limit))
     if isinstance(limit, Real):
         return _of_fraction(limit, float(limit))
     if not isinstance(limit, str):
@@ -62,13 +63,15 @@ def parse_limit(limit: object) -> Limit:
         n = parse_bytes(limit)
     except ValueError as error:
         raise _refusal(limit, "it is neither a size nor a percentage") from error
-    return _of_bytes(limit, n, limit.strip())
+    return _of_bytes(limit, n)
 
 
-def _of_bytes(limit: object, n: int, text: str) -> Limit:
+def _of_bytes(limit: object, n: int) -> Limit:
+    if abs(n) >= _MOST_BYTES:
+        raise _refusal("…", "no machine has 2^63 bytes")  # not shown: it may have 5,000 digits
     if n <= 0:
         raise _refusal(limit, "a limit must be more than zero bytes")
-    return Limit(text, bytes=n)
+    return Limit(limit.strip() if isinstance(limit, str) else format_bytes(n), bytes=n)
 
 
 def _of_fraction(limit: object, fraction: float) -> Limit:

@@ -33,6 +33,7 @@ _PARTS: dict[str, tuple[str, dict[str, int], dict[str, int]]] = {
         {"loads": 60, "resumes": 1},
     ),
     "memory": ("memory:memory", {}, {"rows": 0}),
+    "limit": ("limit:limit", {}, {}),
     "disk": ("disk:disk", {}, {}),
     "sigterm": ("signals:signals", {}, {}),
     "clock": ("signals:clock", {}, {}),

@@ -169,3 +169,9 @@ def test_other_accelerators_are_not_asked_of_nvml(gpu):
 def test_what_is_not_a_device_is_refused(device):
     with pytest.raises(BudgetError, match=r"not a JAX device.*jax\.devices"):
         read_budget(device)
+
+
+@pytest.mark.parametrize("limit", [2**63, -(10**5000), 10**5000, "8192 PiB"])
+def test_a_limit_beyond_any_machine_is_refused(cpu, limit):
+    with pytest.raises(LimitError, match="no machine"):
+        read_budget(cpu, limit=limit)

@@ -9,10 +9,9 @@ from problems import CorrelatedGaussian, Image, cube
 from autofit.non_linear.errors import EvidenceError
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
-from autofit.non_linear.search.nest.nss._values import (
-    BatchCheck,
+from autofit.non_linear.search.nest.nss._batch_check import BatchCheck, check_batch
+from autofit.non_linear.search.nest.nss._first_values import (
     LikelihoodCounts,
-    check_batch,
     count_values,
     require_start,
 )

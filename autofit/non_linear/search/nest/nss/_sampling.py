@@ -14,6 +14,8 @@ import numpy as np
 
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
+from autofit.non_linear.search.nest.nss._batch_check import check_batch
+from autofit.non_linear.search.nest.nss._first_values import require_start
 from autofit.non_linear.search.nest.nss._loop import sample, wait
 from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balanced, waves
 from autofit.non_linear.search.nest.nss._options import Options
@@ -21,7 +23,6 @@ from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner, ladder
-from autofit.non_linear.search.nest.nss._values import check_batch, require_start
 from autofit.non_linear.search.nest.nss._watchdog import Watchdog
 
 logger = logging.getLogger("autofit")
