@@ -171,7 +171,11 @@ def test_what_is_not_a_device_is_refused(device):
         read_budget(device)
 
 
-@pytest.mark.parametrize("limit", [2**63, -(10**5000), 10**5000, "8192 PiB"])
+@pytest.mark.parametrize(
+    "limit",
+    [2**63, -(10**5000), 10**5000, "8192 PiB"],
+    ids=["smallest", "negative", "5,000 digits", "text"],
+)
 def test_a_limit_beyond_any_machine_is_refused(cpu, limit):
     with pytest.raises(LimitError, match="no machine"):
         read_budget(cpu, limit=limit)
