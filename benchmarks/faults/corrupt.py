@@ -117,9 +117,9 @@ class Saved:
                 saved.digests.append(digest(run))
 
         class Told(RunOutput):
-            def finish(self, run: Run) -> Any:
+            def finish(self, run: Run, chunk_sizes: dict[str, Any]) -> Any:
                 ended.append(digest(run))
-                return super().finish(run)
+                return super().finish(run, chunk_sizes)
 
         with (
             patch.dict("os.environ", PYAUTOFIT_OUTPUT=str(self.output)),

@@ -165,11 +165,11 @@ def telling(disk: Disk | None, every: int, more_bytes: int | None) -> type[RunOu
                 where = {"at": run.iterations, "seconds": time.perf_counter()}
                 print(json.dumps(where), flush=True)
 
-        def finish(self, run: Run) -> Result:
+        def finish(self, run: Run, chunk_sizes: dict[str, Any]) -> Result:
             told = {"digest": digest(run), "log_evidence": run.log_evidence, "ended": run.ended}
             print(json.dumps({**told, "iterations": run.iterations}), flush=True)
             start = time.perf_counter()
-            result = super().finish(run)
+            result = super().finish(run, chunk_sizes)
             print(json.dumps({"result_seconds": time.perf_counter() - start}), flush=True)
             return result
 

@@ -76,9 +76,9 @@ def sampled(calls: Collection[int], name: str | None = None) -> tuple[str, int]:
         return wait(result, on_pause)
 
     class Kept(RunOutput):
-        def finish(self, run: Run) -> Any:
+        def finish(self, run: Run, chunk_sizes: dict[str, Any]) -> Any:
             digests.append(digest(run))
-            return super().finish(run)
+            return super().finish(run, chunk_sizes)
 
     class Told(_sampling.Sampling):
         def report(self, run: Run) -> str:

@@ -80,6 +80,7 @@ def test_a_finished_fit_is_loaded(output, compilations):
                 "samples_summary.json",
                 "covariance.csv",
                 "memory_plan.json",
+                "chunk_sizes.json",
             )
         ),
     }

@@ -104,8 +104,15 @@ class RunOutput:
         elif self._is_due("quick", run):
             self._visualize(self._best_instance(run), during_analysis=True)
 
-    def finish(self, run: Run) -> Result:
+    def finish(self, run: Run, chunk_sizes: dict[str, Any]) -> Result:
         """Write the result; a converged fit is marked complete, another one can go on.
+
+        Parameters
+        ----------
+        run
+            At its end.
+        chunk_sizes
+            Those that were tried, to be kept with the result; JSON-able.
 
         Warns
         -----
@@ -117,6 +124,7 @@ class RunOutput:
         with self._tolerated("the result"):
             result.save()
             self._paths.save_text("search.summary", _summary(run))
+            self._paths.save_json("chunk_sizes", chunk_sizes)
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
         if run.ended == "converged":

@@ -134,6 +134,10 @@ class Sampling:
                 self.lowered += program.lowered
                 self.trials = step.trials
 
+    def chunk_sizes(self) -> dict[str, Any]:
+        """Which were tried, and why some were lowered; JSON-able."""
+        return {"trials": [trial._asdict() for trial in self.trials], "lowered": self.lowered}
+
     def report(self, run: Run) -> str:
         """How the run ended, what it took, and which chunk sizes were tried."""
         said = [

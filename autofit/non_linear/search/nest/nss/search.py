@@ -212,7 +212,7 @@ class NSS:
             run = output.resumed(sampling.start())
             with Signals() as signals:
                 self._sample(sampling, run, output, signals)
-                result = output.finish(run)
+                result = output.finish(run, sampling.chunk_sizes())
                 self._say(sampling.report(run))
                 if run.ended != "converged" and paths.output_path is not None:
                     self._say(
