@@ -64,7 +64,8 @@ def calls_in_cache(call: Footprint, platform: str) -> int | None:
     """
     if platform != "cpu":
         return None
-    return max(1, usable_cores() * _CACHE_BYTES_PER_CORE // max(call.total_bytes, 1))
+    own = call.temp_bytes + call.scratch_bytes  # constants are shared by all calls
+    return max(1, usable_cores() * _CACHE_BYTES_PER_CORE // max(own, 1))
 
 
 def choice_key(call_key: str | None, *sizes: object) -> str | None:
