@@ -140,12 +140,14 @@ def test_a_lock_file_that_is_not_one_is_replaced(tmp_path, content):
 
 def test_many_at_once_take_turns(tmp_path):
     """However opening, locking and removing interleave, there is never a second owner."""
-    inside, most, refusals, held = 0, 0, 0, 0
+    inside, most, refusals, held, tries = 0, 0, 0, 0, 0
     count = threading.Lock()
 
     def run():
-        nonlocal inside, most, refusals, held
-        for _ in range(150):
+        nonlocal inside, most, refusals, held, tries
+        while held <= 100 or tries < 600:  # however seldom the scheduler lets one win
+            with count:
+                tries += 1
             try:
                 with folder_lock(tmp_path):
                     with count:
@@ -163,7 +165,7 @@ def test_many_at_once_take_turns(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == 1 and held + refusals == 600 and held > 0
+    assert most == 1 and held + refusals == tries >= 600 and held > 100
 
 
 def test_a_folder_that_cannot_be_written_goes_unlocked(tmp_path, caplog):
