@@ -84,7 +84,7 @@ class Batch(BaseModel):
         """What grew, and what was there before: on the same footing as `predicted_bytes`."""
         if self.footprint is None or self.grown_bytes is None:
             return None
-        return self.footprint.argument_bytes + self.footprint.constant_bytes + self.grown_bytes
+        return self.footprint.held_bytes + self.grown_bytes
 
     @computed_field
     @property

@@ -100,6 +100,11 @@ class Footprint(_Record):
             + self.scratch_bytes
         )
 
+    @property
+    def held_bytes(self) -> int:
+        """Arguments and constants: what is in place before the program runs."""
+        return self.argument_bytes + self.constant_bytes
+
 
 class Unchunked(_Record):
     """What a program would need with all its calls in one batch.

@@ -110,8 +110,8 @@ def _measured(plan: ProgramPlan, work: Callable[[], None]) -> Measured:
     time.sleep(_SETTLE_SECONDS)
     start = time.perf_counter()
     grown_bytes = peak_growth(jax.devices()[0], work)
-    held_bytes = plan.footprint.argument_bytes + plan.footprint.constant_bytes
-    return Measured(plan, held_bytes + grown_bytes, time.perf_counter() - start)
+    measured_bytes = plan.footprint.held_bytes + grown_bytes
+    return Measured(plan, measured_bytes, time.perf_counter() - start)
 
 
 def _line(measured: Measured) -> str:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from scipy.spatial import Delaunay, KDTree
 
-from benchmarks.cells.imaging import RADIUS, MaskedImaging
+from benchmarks.cells import factories
+from benchmarks.cells.imaging import MaskedImaging
 from benchmarks.cells.inversion import (
     PRIORS,
     TRUTH,
@@ -178,24 +178,12 @@ def instrument_cell(
 ) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
     """`cell` of the simulated image of an instrument, and the truth in the unit cube."""
     n_vertices = SMALL_VERTICES if instrument == "small" else VERTICES
-    return cell(MaskedImaging.simulated(instrument), n_vertices, equations_of), PRIORS.unit(TRUTH)
+    options = {"n_vertices": n_vertices, "equations_of": equations_of}
+    return factories.simulated(cell, PRIORS, TRUTH, instrument, **options)
 
 
-def folder_cell(
-    folder: str | Path, radius: float = RADIUS, equations_of: EquationsOf = dense_equations
-) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
-    """`cell` of the FITS files in a folder, and the middle of the unit cube.
-
-    Light of the lens is not modelled; it has to be subtracted from the data beforehand.
-    """
-    imaging = MaskedImaging.from_folder(folder, radius)
-    return cell(imaging, equations_of=equations_of), np.full(len(PRIORS.names), 0.5)
-
-
-small, euclid, hst, jwst, ao = (
-    partial(instrument_cell, name) for name in ("small", "euclid", "hst", "jwst", "ao")
-)
-sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = (
-    partial(instrument_cell, name, sparse_equations)
-    for name in ("small", "euclid", "hst", "jwst", "ao")
+folder_cell = partial(factories.from_folder, cell, PRIORS)
+small, euclid, hst, jwst, ao = factories.by_instrument(instrument_cell)
+sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = factories.by_instrument(
+    instrument_cell, sparse_equations
 )

@@ -24,14 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from benchmarks.cells import lens_model, non_negative
+from benchmarks.cells import factories, lens_model, non_negative
 from benchmarks.cells.imaging import RADIUS, MaskedImaging
 from benchmarks.cells.lens_model import FlatPriors
 from demo.mass import to_ellipse_frame
@@ -94,21 +93,6 @@ def cell(imaging: MaskedImaging) -> Callable[[ArrayLike], Array]:
     return log_likelihood
 
 
-def instrument_cell(instrument: str) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
-    """`cell` of the simulated image of an instrument, and the truth in the unit cube."""
-    return cell(MaskedImaging.simulated(instrument)), PRIORS.unit(TRUTH)
-
-
-def folder_cell(
-    folder: str | Path, radius: float = RADIUS
-) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
-    """`cell` of the FITS files in a folder, and the middle of the unit cube.
-
-    Light of the lens is not modelled; it has to be subtracted from the data beforehand.
-    """
-    return cell(MaskedImaging.from_folder(folder, radius)), np.full(N_DIM, 0.5)
-
-
-small, euclid, hst, jwst, ao = (
-    partial(instrument_cell, name) for name in ("small", "euclid", "hst", "jwst", "ao")
-)
+instrument_cell = partial(factories.simulated, cell, PRIORS, TRUTH)
+folder_cell = partial(factories.from_folder, cell, PRIORS)
+small, euclid, hst, jwst, ao = factories.by_instrument(instrument_cell)

@@ -1,7 +1,5 @@
 """The Delaunay source against NumPy and SciPy, at several points of the unit cube."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
@@ -11,24 +9,11 @@ from scipy.spatial.distance import cdist
 
 from autofit_memplan.specs import load_problem
 from benchmarks.cells import delaunay
-from benchmarks.cells.imaging import MaskedImaging
-from benchmarks.cells.inversion import PRIORS, TRUTH, dense_equations, sparse_equations
+from benchmarks.cells.inversion import PRIORS, dense_equations, sparse_equations
 from benchmarks.cells.lens_model import N_DIM, trace_numpy
 from tests.benchmarks import inversion_reference as reference
 
 VERTICES = 80
-
-
-@pytest.fixture(scope="module")
-def imaging():
-    small = MaskedImaging.simulated("small")
-    return replace(small, psf=reference.lopsided(small))
-
-
-@pytest.fixture(scope="module")
-def points():
-    truth = PRIORS.unit(TRUTH)
-    return np.stack([truth, *np.random.default_rng(1).uniform(0.1, 0.9, (3, len(truth)))])
 
 
 def source_plane(imaging, u):

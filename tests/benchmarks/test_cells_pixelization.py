@@ -1,7 +1,5 @@
 """The pixelised source against NumPy and SciPy, at several points of the unit cube."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
@@ -11,23 +9,11 @@ from autofit_memplan.footprint import compile_program
 from autofit_memplan.specs import load_problem
 from benchmarks.cells import pixelization
 from benchmarks.cells.imaging import MaskedImaging
-from benchmarks.cells.inversion import PRIORS, TRUTH, dense_equations, sparse_equations
+from benchmarks.cells.inversion import PRIORS, dense_equations, sparse_equations
 from benchmarks.cells.lens_model import N_DIM, trace_numpy
 from tests.benchmarks import inversion_reference as reference
 
 SIDE = 8
-
-
-@pytest.fixture(scope="module")
-def imaging():
-    small = MaskedImaging.simulated("small")
-    return replace(small, psf=reference.lopsided(small))
-
-
-@pytest.fixture(scope="module")
-def points():
-    truth = PRIORS.unit(TRUTH)
-    return np.stack([truth, *np.random.default_rng(1).uniform(0.1, 0.9, (3, len(truth)))])
 
 
 def mapping_matrix(imaging, u, side):

@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from autofit.mapper import AbstractPriorModel
+from autofit.non_linear.search.nest.nss._batch_check import TOLERANCES
 from autofit.non_linear.search.nest.nss._rows import RowLayout
 
 _PROBES = 8
-_PROBE_TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative; absolute below 1
 
 
 class Fingerprint(BaseModel):
@@ -75,8 +75,8 @@ class Fingerprint(BaseModel):
     def differences(self, other: Fingerprint) -> list[str]:
         """What is different in `other`, in words; empty when it is the same fit.
 
-        Log likelihoods are compared with a tolerance, 1e-6 of their size in float64 and 1e-3 in
-        float32, for another chunk size or device may round them differently.
+        Log likelihoods are compared with the tolerance of `TOLERANCES`, relative and below 1
+        absolute, for another chunk size or device may round them differently.
         """
         differences = [
             text
@@ -99,7 +99,7 @@ class Fingerprint(BaseModel):
         with np.errstate(invalid="ignore"):  # inf - inf
             distance = np.abs(mine - theirs)
         size = np.maximum(np.maximum(np.abs(mine), np.abs(theirs)), 1.0)
-        near = distance <= _PROBE_TOLERANCE[kind] * np.where(np.isfinite(size), size, 0.0)
+        near = distance <= TOLERANCES[kind] * np.where(np.isfinite(size), size, 0.0)
         return bool(np.all((mine == theirs) | near))
 
 
