@@ -103,7 +103,15 @@ def cases(which: str) -> list[Case]:
     for size in (64, 128) if which == "quick" else (64, 128, 256):
         for num_delete, lanes in ((48, 16), (50, 50)):
             rows.append(Case(f"dense-{size}", dense(size, 10), 10, 200, num_delete, lanes, 6))
-    for pixels in (30, 300, 3_000, 30_000, 300_000, 6_000_000):  # about 1 us to 0.1 s a call
+    for pixels in (
+        30,
+        300,
+        3_000,
+        30_000,
+        300_000,
+        6_000_000,
+        12_000_000,
+    ):  # about 1 us to 0.1 s a call
         iterations = max(1, min(20, 1_000_000 // pixels))
         rows.append(Case(f"image-{pixels}", image(pixels, 5), 5, 50, 16, 8, iterations))
     likelihood, n_dim = lens()

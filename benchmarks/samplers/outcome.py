@@ -40,6 +40,8 @@ class Outcome(NamedTuple):
         Of the loop that draws samples, with everything the sampler itself does in it.
     other_seconds
         Of the rest: planning, tracing, compiling, the evidence at the end.
+    posterior_mean, posterior_deviation
+        Of each parameter in the unit cube.
     """
 
     log_evidence: float
@@ -49,6 +51,8 @@ class Outcome(NamedTuple):
     effective_sample_size: float
     sampling_seconds: float
     other_seconds: float
+    posterior_mean: tuple[float, ...]
+    posterior_deviation: tuple[float, ...]
 
 
 Fitter = Callable[[int], Outcome]
@@ -59,6 +63,16 @@ def kish(log_weights: np.ndarray) -> float:
     """Effective sample size, (sum of w)² / (sum of w²)."""
     weights = np.exp(log_weights - np.max(log_weights))
     return float(weights.sum() ** 2 / np.sum(weights**2))
+
+
+def moments(
+    points: np.ndarray, log_weights: np.ndarray
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of weighted points, shape ``(n_points, n_dim)``."""
+    weights = np.exp(log_weights - np.max(log_weights))
+    mean = np.average(points, axis=0, weights=weights)
+    variance = np.average((points - mean) ** 2, axis=0, weights=weights)
+    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
 
 
 def compiled_here(function: Callable, *args) -> Callable:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish
+from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish, moments
 from benchmarks.samplers.problems import Problem
 
 N_BATCH = 100
@@ -44,7 +44,7 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
         )
         sampler.run(n_eff=settings.n_eff, discard_exploration=True)
         seconds = time.perf_counter() - sampling
-        _, log_w, _ = sampler.posterior()
+        points, log_w, _ = sampler.posterior()
         n_calls = int(sampler.n_like)
         return Outcome(
             float(sampler.log_z),
@@ -54,6 +54,7 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
             kish(log_w),
             seconds,
             sampling - start,
+            *moments(points, log_w),
         )
 
     return fit
@@ -89,6 +90,7 @@ def dynesty(problem: Problem, settings: Settings) -> Fitter:
             kish(np.asarray(results.logwt)),
             seconds,
             sampling - start,
+            *moments(np.asarray(results.samples), np.asarray(results.logwt)),
         )
 
     return fit
@@ -130,6 +132,7 @@ def jaxns(problem: Problem, settings: Settings) -> Fitter:
             kish(np.asarray(result.log_dp)),
             seconds,
             max(first - seconds, 0.0),
+            *moments(np.asarray(result.X_samples["x"]), np.asarray(result.log_dp)),
         )
 
     return fit

@@ -1,4 +1,4 @@
-"""Problems on the unit cube for whole fits: four whose evidence is known, and small lens cells."""
+"""Problems on the unit cube for whole fits: four of known evidence, small lens cells, the demo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.integrate import quad
 
 from autofit_memplan.specs import load_problem
-from benchmarks.schedulers import gaussian
+from benchmarks.schedulers import gaussian, lens
 
 
 class Problem(NamedTuple):
@@ -100,6 +100,12 @@ def lens_cell(spec: str) -> Problem:
     return Problem(spec, problem.function, problem.n_dim, None)
 
 
+def demo() -> Problem:
+    """The likelihood that ``make demo`` fits."""
+    log_likelihood, n_dim = lens()
+    return Problem("demo", log_likelihood, n_dim, None)
+
+
 ANALYTIC: dict[str, Callable[[], Problem]] = {
     "gaussian-5d": partial(correlated, 5),
     "gaussian-10d": partial(correlated, 10),
@@ -110,4 +116,5 @@ LENS: dict[str, Callable[[], Problem]] = {
     spec: partial(lens_cell, spec)
     for spec in ("benchmarks.cells.mge:small", "benchmarks.cells.pixelization:small")
 }
-PROBLEMS = ANALYTIC | LENS
+DEMO = {"demo": demo}
+PROBLEMS = ANALYTIC | LENS | DEMO

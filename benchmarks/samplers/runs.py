@@ -15,7 +15,7 @@ from blackjax.ns.utils import finalise, log_weights
 
 import autofit as af
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
-from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish
+from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish, moments
 from benchmarks.samplers.peers import N_BATCH, dynesty, jaxns, nautilus
 from benchmarks.samplers.problems import Problem
 from benchmarks.schedulers import log_prior
@@ -68,6 +68,7 @@ def autofit_nss(problem: Problem, settings: Settings, chunk_size: Literal["auto"
             samples.effective_sample_size,
             info["sampling_seconds"],
             seconds - info["sampling_seconds"],
+            *moments(samples.parameters, np.log(samples.weights)),
         )
 
     return fit
@@ -99,8 +100,9 @@ def blackjax_nss(problem: Problem, settings: Settings) -> Fitter:
             state, info = compiled["step"](step_key, state)
             dead.append(info)
         sampled = time.perf_counter()
-        weights = np.asarray(log_weights(weight_key, finalise(state, dead)))
-        log_z = jax.scipy.special.logsumexp(weights, axis=0)
+        points = finalise(state, dead)
+        weights = np.asarray(log_weights(weight_key, points))
+        log_z, log_w = jax.scipy.special.logsumexp(weights, axis=0), weights.mean(axis=1)
         counts = [count(info.update_info) for info in dead]
         useful, total = (settings.n_live + int(sum(c)) for c in zip(*counts, strict=True))
         return Outcome(
@@ -108,9 +110,10 @@ def blackjax_nss(problem: Problem, settings: Settings) -> Fitter:
             float(log_z.std()),
             useful,
             total,
-            kish(weights.mean(axis=1)),
+            kish(log_w),
             sampled - sampling,
             time.perf_counter() - start - (sampled - sampling),
+            *moments(np.asarray(points.particles.position), log_w),
         )
 
     return fit

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import logsumexp
 
 from benchmarks.samplers.command import Job, run_job, tables
-from benchmarks.samplers.outcome import Settings, kish
+from benchmarks.samplers.outcome import Settings, kish, moments
 from benchmarks.samplers.problems import PROBLEMS, correlated, rosenbrock, shells
 from benchmarks.samplers.runs import SAMPLERS, SETTINGS
 
@@ -49,6 +49,14 @@ def test_kish_counts_equal_weights_and_ignores_their_scale():
     assert kish(np.log([0.5, 0.25, 0.25])) == pytest.approx(1 / (0.25 + 0.125))
 
 
+def test_moments_are_those_of_repeated_points():
+    points = np.array([[0.0, 1.0], [2.0, 4.0]])
+    mean, deviation = moments(points, np.log([3.0, 1.0]))
+    repeated = points[[0, 0, 0, 1]]
+    np.testing.assert_allclose(mean, repeated.mean(axis=0))
+    np.testing.assert_allclose(deviation, repeated.std(axis=0))
+
+
 def test_every_sampler_says_its_settings():
     assert set(SETTINGS) == set(SAMPLERS)
 
@@ -65,6 +73,8 @@ def test_a_small_fit_finds_the_evidence(sampler):
     assert abs(fit.error) < 1.5
     assert outcome.sampling_seconds > 0
     assert outcome.other_seconds >= 0
+    np.testing.assert_allclose(outcome.posterior_mean, 0.5, atol=0.03)
+    np.testing.assert_allclose(outcome.posterior_deviation, 0.1, rtol=0.2)
     assert 100 < outcome.effective_sample_size < outcome.useful_evaluations
     if sampler in ("af.NSS auto", "af.NSS no chunks", "blackjax.nss"):
         share = outcome.useful_evaluations / outcome.total_evaluations

@@ -1,8 +1,9 @@
 """Which chunk size is fastest: a comparison that real iterations pay for.
 
 The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
-sizes halve or double from the first; the best so far and a challenger take turns until the mean of
-their ratios stands out of its scatter.
+sizes halve or double from the first, and after each success two, four… of these at once, so that
+few have to be compiled. The best so far and a challenger take turns until the mean of their ratios
+stands out of its scatter; the search ends when both neighbours of the best have lost to it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from autofit.non_linear.search.nest.nss._memory import balanced
@@ -96,8 +98,7 @@ class Tuner:
         self._sizes = list(sizes)
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
         self._compile_seconds = compile_seconds
-        self._direction = -1 if self._sizes[0] < start else 1
-        self._may_turn = True
+        self._direction, self._stride = -1, 1
         self._is_challenging = False  # its program is there
         self.best = self.current = start
         self.challenger: int | None = None
@@ -182,25 +183,23 @@ class Tuner:
     def _decide(self, has_won: bool) -> None:
         assert self.challenger is not None
         if has_won:
-            self.best, self._may_turn = self.challenger, False
+            self._direction = 1 if self.challenger > self.best else -1
+            self.best, self._stride = self.challenger, 2 * self._stride
         else:
-            self._turn()
+            self._stride = 1
         self.challenger, self._is_challenging = None, False
         self.current = self.best
 
     def _next(self) -> int | None:
-        """The neighbour of the best in the direction that is tried, else in the other."""
-        while True:
-            place = self._sizes.index(self.best) + self._direction
-            if 0 <= place < len(self._sizes) and self._sizes[place] not in self._rates:
-                return self._sizes[place]
-            if not self._may_turn:
-                return None
-            self._turn()
-
-    def _turn(self) -> None:
-        self._direction = -self._direction if self._may_turn else self._direction
-        self._may_turn = False
+        """The next size that nothing is known of, ahead or else behind the best."""
+        place = self._sizes.index(self.best)
+        below, above = self._sizes[:place][::-1], self._sizes[place + 1 :]
+        ahead, behind = (below, above) if self._direction < 0 else (above, below)
+        for sizes, stride in ((ahead, self._stride), (behind, 1)):
+            unknown = list(takewhile(lambda size: size not in self._rates, sizes))
+            if unknown:
+                return unknown[min(stride, len(unknown)) - 1]
+        return None
 
 
 class SecondsLeft:
