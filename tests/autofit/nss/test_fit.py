@@ -171,6 +171,24 @@ class Infinite(af.Analysis):
         return jnp.where(jnp.sum(x**2) < 0.5, jnp.inf, -jnp.sum(x**2))
 
 
+class Spike(af.Analysis):
+    """So large inside a small ball that a change of 1 cannot be told from none."""
+
+    def log_likelihood_function(self, instance):
+        r2 = jnp.sum(vector(instance, 5) ** 2)
+        return jnp.where(r2 < 0.5, 1e17, -r2)
+
+
+class FlatTop(af.Analysis):
+    """A Gaussian in two dimensions whose top is cut off one standard deviation from its middle."""
+
+    def log_likelihood_function(self, instance):
+        return jnp.minimum(-0.5 * jnp.sum(vector(instance, 2) ** 2), -0.5)
+
+    # the disk of radius 1, and the tail outside of it
+    log_evidence = np.log((np.pi + 2 * np.pi) * np.exp(-0.5) / 10.0**2)
+
+
 class HalfNaN(CorrelatedGaussian):
     def log_likelihood_function(self, instance):
         return jnp.where(instance.x0 > 0, super().log_likelihood_function(instance), jnp.nan)
@@ -179,6 +197,19 @@ class HalfNaN(CorrelatedGaussian):
 def test_a_likelihood_that_is_nan_everywhere():
     with pytest.raises(EvidenceError, match="none of the 60 points drawn from the prior"):
         af.NSS(**SMALL).fit(cube(5, 5.0), Nowhere())
+
+
+def test_a_likelihood_beyond_all_bounds_stops_with_the_point():
+    with pytest.raises(EvidenceError, match=r"has log likelihood 1e\+17.*unit cube"):
+        af.NSS(**SMALL).fit(cube(5, 5.0), Spike())
+
+
+def test_a_flat_top_ends_the_run_with_its_evidence():
+    samples = af.NSS(**SMALL).fit(cube(2, 5.0), FlatTop()).samples
+    assert samples.samples_info["ended"] == "plateau"
+    assert abs(samples.log_evidence - FlatTop.log_evidence) < 3 * samples.log_evidence_error
+    on_top = samples.log_likelihoods == -0.5
+    assert samples.weights[on_top].sum() == pytest.approx(1 / 3, abs=0.15)
 
 
 def test_an_infinite_likelihood_stops_with_the_point():

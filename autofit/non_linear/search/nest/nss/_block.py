@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from autofit.non_linear.search.nest.nss._evaluations import Evaluations
+from autofit.non_linear.search.nest.nss._first_values import too_large
 
 CAPACITY = 64
 """Most iterations of one device call; their dead points wait on the device in the meantime."""
@@ -28,8 +29,9 @@ class Block(NamedTuple):
         Replaced particles, leaves of shape ``(CAPACITY, num_delete, ...)``.
     evaluations
         Likelihood evaluations of the block.
-    is_converged, is_healthy
-        Whether the remaining evidence is below the termination, and whether it is a number.
+    is_converged, is_plateau, is_healthy
+        Whether the remaining evidence is below the termination, whether all live points have the
+        same likelihood, and whether the evidence is a number that can tell a change of 1.
     """
 
     rng_key: jax.Array
@@ -38,6 +40,7 @@ class Block(NamedTuple):
     dead: Any
     evaluations: Evaluations
     is_converged: jax.Array
+    is_plateau: jax.Array
     is_healthy: jax.Array
 
 
@@ -66,15 +69,23 @@ def block_program(
     def is_converged(state):
         return state.integrator.logZ_live - state.integrator.logZ < termination
 
+    def is_plateau(state):
+        values = state.particles.loglikelihood
+        return jnp.min(values) == jnp.max(values)
+
     def is_healthy(state):
         evidence = jnp.logaddexp(state.integrator.logZ, state.integrator.logZ_live)
         shape = jax.tree.leaves(state.inner_kernel_params)
-        return (evidence < jnp.inf) & jnp.all(jnp.stack([jnp.isfinite(x).all() for x in shape]))
+        return (
+            ~too_large(evidence, evidence.dtype)
+            & ~jnp.isnan(evidence)
+            & jnp.all(jnp.stack([jnp.isfinite(x).all() for x in shape]))
+        )
 
     def program(rng_key, state, limit):
         def go_on(block):
             may = (block.iterations < limit) & (block.iterations < CAPACITY)
-            return may & ~block.is_converged & block.is_healthy
+            return may & ~(block.is_converged | block.is_plateau) & block.is_healthy
 
         def iterate(block):
             rng_key, step_key = jax.random.split(block.rng_key)
@@ -91,6 +102,7 @@ def block_program(
                     lambda total, new: total + new, block.evaluations, evaluations
                 ),
                 is_converged=is_converged(state),
+                is_plateau=is_plateau(state),
                 is_healthy=is_healthy(state),
             )
 
@@ -103,6 +115,7 @@ def block_program(
             dead=jax.tree.map(lambda x: jnp.zeros((CAPACITY, *x.shape), x.dtype), info.particles),
             evaluations=jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), counts),
             is_converged=is_converged(state),
+            is_plateau=is_plateau(state),
             is_healthy=is_healthy(state),
         )
         return jax.lax.while_loop(go_on, iterate, start)

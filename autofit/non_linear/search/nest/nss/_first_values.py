@@ -81,6 +81,11 @@ def count_values(values: ArrayLike) -> LikelihoodCounts:
     )
 
 
+def too_large(log_likelihood: Any, dtype: Any) -> Any:
+    """Whether floating-point numbers of that size cannot tell a change of 1 from none."""
+    return log_likelihood * float(jnp.finfo(dtype).eps) > 1.0
+
+
 def require_start(
     values: ArrayLike,
     positions: jax.Array | np.ndarray,
@@ -132,7 +137,7 @@ def require_start(
             "a clipped value or a rounded one does not depend on them."
         )
     best = float(finite.max())
-    if best < -HUGE or best * float(jnp.finfo(values.dtype).eps) > 1.0:
+    if best < -HUGE or too_large(best, values.dtype):
         raise EvidenceError(
             f"the best of {n} points drawn from the prior has log likelihood {best:g}. Neighbours "
             f"of that size in {values.dtype} are more than 1 apart, so the evidence would never "

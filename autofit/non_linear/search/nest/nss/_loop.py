@@ -12,6 +12,7 @@ import numpy as np
 
 from autofit.non_linear.errors import EvidenceError
 from autofit.non_linear.search.nest.nss._block import CAPACITY, Block
+from autofit.non_linear.search.nest.nss._first_values import too_large
 from autofit.non_linear.search.nest.nss._run import Run
 
 _SECONDS_PER_CALL = 0.5  # long enough to hide a host round trip, short enough to feel alive
@@ -26,6 +27,9 @@ def sample(
     max_seconds: float | None = None,
 ) -> None:
     """Run compiled blocks until the evidence has converged; `run` is updated in place.
+
+    A run also ends where all live points have the same likelihood: none can be replaced by a
+    better one, and the evidence that remains is theirs.
 
     Parameters
     ----------
@@ -43,7 +47,8 @@ def sample(
     Raises
     ------
     EvidenceError
-        When the evidence is not a number any more.
+        When the evidence is not a number any more, or a likelihood beyond floating-point numbers
+        has come up.
 
     Notes
     -----
@@ -72,6 +77,9 @@ def sample(
             after_call(run)
             if block.is_converged:
                 run.ended = "converged"
+                return
+            if block.is_plateau:
+                run.ended = "plateau"
                 return
             each = seconds / max(int(block.iterations), 1)
             limit = _next_limit(limit, seconds)
@@ -107,13 +115,13 @@ def _next_limit(limit: int, seconds: float) -> int:
 
 def _diagnosis(run: Run) -> str:
     live = np.asarray(run.state.particles.loglikelihood)
-    if np.isposinf(live).any() or np.isnan(live).any():
-        bad = int(np.flatnonzero(~(live < np.inf))[0])
-        position = np.asarray(run.state.particles.position)[bad]
+    bad = np.flatnonzero(~(live < np.inf) | too_large(live, live.dtype))
+    if len(bad):
+        position = np.asarray(run.state.particles.position)[bad[0]]
         return (
-            f"after {run.iterations} iterations a live point has log likelihood {live[bad]}, so "
-            f"the evidence is not a number. It lies at {position.tolist()} of the unit cube. "
-            "Return a finite number there, or -inf where the model is not defined."
+            f"after {run.iterations} iterations a live point has log likelihood {live[bad[0]]}, so "
+            f"the evidence is not a number, or never converges. It lies at {position.tolist()} of "
+            "the unit cube. Return a finite number there, or -inf where the model is not defined."
         )
     return (
         f"after {run.iterations} iterations the covariance of the {len(live)} live points is not "

@@ -127,7 +127,7 @@ class RunOutput:
             self._paths.save_json("chunk_sizes", chunk_sizes)
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
-        if run.ended == "converged":
+        if run.is_finished:
             self._visualize(result.instance, during_analysis=False)
             self._complete()
         if self._failures and not self._paths.is_complete:

@@ -29,7 +29,8 @@ class Run:
     seconds
         Sampling time so far.
     ended
-        ``"converged"``, ``"max_iterations"``, ``"interrupted"``; empty while running.
+        ``"converged"``, ``"plateau"``, ``"max_iterations"``, ``"max_seconds"`` or
+        ``"interrupted"``; empty while running.
     """
 
     rng_key: Any
@@ -57,6 +58,11 @@ class Run:
         """Dead points so far, in memory and on the disk."""
         on_disk = 0 if self.segments is None else self.segments.n_dead
         return on_disk + sum(len(block.loglikelihood) for block in self.dead)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to sample."""
+        return self.ended in ("converged", "plateau")
 
     @property
     def useful_share(self) -> float:

@@ -208,6 +208,7 @@ class Sampling:
 
 _ENDINGS = {
     "converged": "Converged:",
+    "plateau": "Ended on a plateau, where all live points have the same likelihood:",
     "max_iterations": "Stopped at max_iterations, before convergence:",
     "max_seconds": "Stopped at max_seconds, before convergence:",
     "interrupted": "Interrupted, before convergence:",

@@ -214,7 +214,7 @@ class NSS:
                 self._sample(sampling, run, output, signals)
                 result = output.finish(run, sampling.chunk_sizes())
                 self._say(sampling.report(run))
-                if run.ended != "converged" and paths.output_path is not None:
+                if not run.is_finished and paths.output_path is not None:
                     self._say(
                         f"The samples so far are in {paths.output_path}. Run the same script again "
                         "to go on from here."
