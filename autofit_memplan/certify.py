@@ -15,7 +15,7 @@ from autofit_memplan.records import (
     ProgramPlan,
     Unchunked,
 )
-from autofit_memplan.solver import Line, balance, choose_chunk, fit_line, waves
+from autofit_memplan.solver import Line, choose_chunk, fit_line, waves
 from autofit_memplan.units import format_bytes
 
 _WORTH_A_NOTE = 2**20  # below a mebibyte of temporaries nobody needs to know
@@ -81,12 +81,10 @@ def certify(
     if request == "auto":
         chunk, measured = None, {}
         if preferred is not None:
-            is_known = preferred.chosen_by == "earlier run"
-            size = preferred.chunk_size if is_known else balance(n, min(preferred.chunk_size, n))
+            size, reason = preferred.balanced(n)
             measured = {size: bytes_at(size)}
             if measured[size] <= limit:
-                is_all = size == n and not is_known
-                chunk, chosen_by = size, "memory" if is_all else preferred.chosen_by
+                chunk, chosen_by = size, reason
         if chunk is None:
             chunk, measured = choose_chunk(n, limit, bytes_at, guess)
         if chunk is None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.cache import load, store
 from autofit_memplan.records import ChosenBy, Footprint
+from autofit_memplan.solver import balance
 
 _CACHE_BYTES_PER_CORE = 2 * 2**20  # second-level cache of a server's core
 
@@ -31,6 +32,13 @@ class Preference(NamedTuple):
 
     chunk_size: int
     chosen_by: ChosenBy
+
+    def balanced(self, n: int) -> Preference:
+        """For a program of `n` calls; what an earlier run has found stays as it is."""
+        if self.chosen_by == "earlier run":
+            return self
+        size = balance(n, min(self.chunk_size, n))
+        return Preference(size, "memory" if size == n else self.chosen_by)
 
 
 def preference(key: str | None, call: Footprint, platform: str) -> Preference | None:

@@ -20,13 +20,11 @@ import jax
 import numpy as np
 
 import autofit as af
-from autofit.non_linear.fitness import Fitness
-from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._signals import Signals
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
 from benchmarks.samplers.problems import lens_cell
-from benchmarks.samplers.runs import OnCube, cube
+from benchmarks.samplers.runs import prepared
 
 N_LIVE, NUM_DELETE, MOVES = 64, 16, 5
 CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small")
@@ -46,9 +44,7 @@ def sampled(cell: str, chunk_size: int | str, seconds: float) -> dict:
         silence=True,
     )
     start = time.perf_counter()
-    fitness = Fitness(cube(problem.n_dim), OnCube(problem))
-    plan = search._plan(fitness)
-    sampling = Sampling(fitness, search.options, plan, search._budget)
+    plan, sampling = prepared(problem, search)
     planned = time.perf_counter()
     run = sampling.start()
     begun = time.perf_counter()

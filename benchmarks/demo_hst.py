@@ -20,15 +20,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import autofit as af
-from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._run import Run
-from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit_memplan.measure import peak_growth
 from autofit_memplan.records import ProgramPlan
 from autofit_memplan.units import format_bytes
 from benchmarks.samplers.problems import lens_cell
-from benchmarks.samplers.runs import OnCube, cube
+from benchmarks.samplers.runs import prepared
 
 CELL = "benchmarks.cells.pixelization:hst"
 _SETTLE_SECONDS = 2.0  # XLA frees what a call took shortly after its result is there
@@ -76,10 +74,8 @@ def demonstrate(spec: str, search: af.NSS, say: Callable[[Any], None]) -> None:
         If not even one call fits the limit.
     """
     problem = lens_cell(spec)
-    fitness = Fitness(cube(problem.n_dim), OnCube(problem))
-    plan = search._plan(fitness)
+    plan, sampling = prepared(problem, search)
     say(plan.report())
-    sampling = Sampling(fitness, search.options, plan, search._budget)
 
     with threadpool_limits(limits=1, user_api="blas"), Signals() as signals:
         # It also makes the threads and buffers that libraries keep.

@@ -13,14 +13,12 @@ import warnings
 from pathlib import Path
 
 import autofit as af
-from autofit.non_linear.fitness import Fitness
-from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit_memplan._host_memory import _V1, _cgroup_directories
 from benchmarks.faults.process import Outcome
 from benchmarks.likelihoods import N_DIM, dense_mapping
 from benchmarks.samplers.problems import Problem
-from benchmarks.samplers.runs import OnCube, cube
+from benchmarks.samplers.runs import prepared
 
 MIB = 2**20
 
@@ -76,9 +74,7 @@ def _fit(chunk_size: str) -> None:
         max_iterations=1,
         silence=True,
     )
-    fitness = Fitness(cube(N_DIM), OnCube(problem))
-    plan = search._plan(fitness)
-    sampling = Sampling(fitness, search.options, plan, search._budget)
+    plan, sampling = prepared(problem, search)
     run = sampling.start()
     with Signals() as signals:
         sampling.go_on(run, lambda *_: None, lambda _: None, signals)

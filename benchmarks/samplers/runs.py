@@ -14,7 +14,10 @@ import numpy as np
 from blackjax.ns.utils import finalise, log_weights
 
 import autofit as af
+from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
+from autofit.non_linear.search.nest.nss._sampling import Sampling
+from autofit_memplan.records import Plan
 from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish, moments
 from benchmarks.samplers.peers import N_BATCH, dynesty, jaxns, nautilus
 from benchmarks.samplers.problems import Problem
@@ -41,6 +44,13 @@ class OnCube(af.Analysis):
     def log_likelihood_function(self, instance):
         point = [getattr(instance, f"x{i}") for i in range(self.problem.n_dim)]
         return self.problem.log_likelihood(jnp.stack(point))
+
+
+def prepared(problem: Problem, search: af.NSS) -> tuple[Plan, Sampling]:
+    """A search's plan for the problem, and its sampling, without a folder."""
+    fitness = Fitness(cube(problem.n_dim), OnCube(problem))
+    plan = search._plan(fitness)
+    return plan, Sampling(fitness, search.options, plan, search._budget)
 
 
 def autofit_nss(problem: Problem, settings: Settings, chunk_size: Literal["auto"] | None) -> Fitter:
