@@ -86,6 +86,20 @@ def test_on_a_flat_curve_both_neighbours_are_tried_and_the_first_size_stays():
     assert [trial.chunk_size for trial in ran.tuner.trials] == [7, 13, 25]
 
 
+def test_a_long_way_is_taken_in_growing_strides():
+    ran = run(CURVES["monotone up"], 1)
+    assert ran.asked == [2, 8, 50, 25], "at last the neighbour that was jumped over"
+    assert ran.tuner.best == 50
+
+
+def test_a_peak_that_was_jumped_over_is_found():
+    def peak_at_4(chunk):
+        return 5000.0 * math.exp(-0.1 * math.log(chunk / 4) ** 2)
+
+    ran = run(peak_at_4, 1)
+    assert ran.asked[:3] == [2, 8, 4] and ran.tuner.best == 4
+
+
 def test_one_noisy_call_decides_nothing():
     tuner = Tuner([1, 2], 1, COMPILE)
     tuner.observe(1, 100, 1.0)
