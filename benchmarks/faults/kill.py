@@ -36,10 +36,12 @@ def kill(kills: int = 50, seed: int = 3) -> list[Outcome]:
         while done < kills:
             shop.clear()
             allowed = min(rng.randint(4, 8), kills - done)
-            landed, digest = 0, ""
-            while not digest:
+            landed, digest, has_ended = 0, "", False
+            while not has_ended:
                 moment = None if landed == allowed else rng.uniform(0.0, _SECONDS)
-                hit, digest = _one(shop, rng, moment)
+                hit, told = _one(shop, rng, moment)
+                # One that was killed when its result was complete is only loaded by the next.
+                digest, has_ended = told or digest, hit is None
                 if hit is not None:
                     landed += 1
                     inside += hit == "saving"
@@ -53,7 +55,7 @@ def kill(kills: int = 50, seed: int = 3) -> list[Outcome]:
 
 
 def _one(shop: Workshop, rng: random.Random, moment: float | None) -> tuple[str | None, str]:
-    """One process: where it was killed, ``None`` if it was not, and the digest if it ended."""
+    """One process: where it was killed, ``None`` if it was not, and the digest if it came to it."""
     search = {**rng.choice(_CUTS), **_SAVING}
     # One in eight is killed at any time from its very start, imports and compilation included.
     at_start = moment is not None and rng.random() < 0.125
@@ -64,8 +66,8 @@ def _one(shop: Workshop, rng: random.Random, moment: float | None) -> tuple[str 
             if fit.signal(signal.SIGKILL):
                 fit.end()
                 if not begun:
-                    return "starting", ""
-                return ("saving" if is_torn(shop) else "between savings"), ""
+                    return "starting", fit.digest
+                return ("saving" if is_torn(shop) else "between savings"), fit.digest
         status = fit.end()
         if status:
             raise RuntimeError(f"the fit ended with {status}: {fit.errors[-2000:]}")
