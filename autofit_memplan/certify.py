@@ -159,7 +159,7 @@ def memory_notes(plan: ProgramPlan, per_call: int, budget: DeviceBudget) -> list
     if is_batch_of_calls and plan.chunk_size > 1 and own > _WORTH_A_NOTE and not is_linear:
         notes.append(
             f"memory is not linear in the batch: one call alone has {format_bytes(per_call)} "
-            f"of temporaries, a call in {plan.name}'s batch of {plan.chunk_size} has "
+            f"of temporaries, one of {plan.chunk_size} in {plan.name} has "
             f"{format_bytes(own // plan.chunk_size)}; the plan uses the compiled figure"
         )
     return notes
