@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import jax
+
 from autofit_memplan.errors import InfeasibleError
 from autofit_memplan.fast import Preference
 from autofit_memplan.footprint import Program
@@ -72,7 +74,13 @@ def certify(
     compiled: dict[int, Program] = {}
 
     def bytes_at(chunk: int) -> int:
-        compiled[chunk] = compile_at(candidate, chunk, compile_program, excess_bytes)
+        try:
+            compiled[chunk] = compile_at(candidate, chunk, compile_program, excess_bytes)
+        except jax.errors.JaxRuntimeError:
+            # On a GPU, compiling tries kernels with the memory that is free.
+            if chunk == 1 or request != "auto":
+                raise
+            return max(int(guess.at(chunk)), limit + 1)
         return demand(compiled[chunk].footprint, budget)
 
     n, limit = candidate.n, budget.limit_bytes

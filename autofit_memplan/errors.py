@@ -85,3 +85,7 @@ class LimitError(BudgetError, ValueError):
 
 class TargetError(MemplanError):
     """A compile-only target that cannot be used."""
+
+
+class MeasureError(MemplanError):
+    """A batch that was to be measured could not be run, or its memory not be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autofit_memplan.errors import MemplanError
+from autofit_memplan.errors import MeasureError
 from autofit_memplan.measure import Job, measure
 from autofit_memplan.units import MIB
 
@@ -13,10 +13,6 @@ SIZES = (2, 6)
 
 NOISE_BYTES = 2 * MIB
 """Two fresh processes may differ by this in the peak they measure; on a CPU they did by 0.9 MiB."""
-
-
-class MeasureError(MemplanError):
-    """A batch that was to be measured could not be run."""
 
 
 def measured_excess(job: Job) -> int:

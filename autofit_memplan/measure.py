@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from autofit_memplan.budget import read_budget
 from autofit_memplan.certify import demand
+from autofit_memplan.errors import MeasureError
 from autofit_memplan.footprint import Program, compile_program
 from autofit_memplan.records import DeviceBudget, Footprint
 from autofit_memplan.specs import Problem, load_problem
@@ -134,7 +135,7 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
     try:
         grown_bytes = peak_growth(jax.devices()[0], run)
         seconds = _timed(run)
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, MeasureError) as error:
         note = f"failed: {str(error).partition(chr(10))[0]}"
         return budget, batch.model_copy(update={"note": note})
     quartiles = tuple(map(float, np.quantile(seconds, (0.25, 0.5, 0.75))))
@@ -157,15 +158,25 @@ def peak_growth(device: Any, run: Callable[[], None]) -> int:
     Parameters
     ----------
     device
-        The ``jax.Device`` that it runs on. Without ``memory_stats`` (a CPU) it is the resident
-        set of this process that is watched.
+        The ``jax.Device`` that it runs on. For a CPU it is the resident set of this process that
+        is watched.
     run
         Returns when its work is done.
+
+    Raises
+    ------
+    MeasureError
+        When the allocator of a GPU keeps no account.
     """
     stats = device.memory_stats()
     if stats:
         run()
         return device.memory_stats()["peak_bytes_in_use"] - stats["bytes_in_use"]
+    if device.platform != "cpu":
+        raise MeasureError(
+            f"the allocator of {device.device_kind} keeps no account of its memory; unset "
+            "XLA_PYTHON_CLIENT_ALLOCATOR to measure"
+        )
     process, stop = psutil.Process(), threading.Event()
     before = process.memory_info().rss
     seen = [before]

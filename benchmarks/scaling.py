@@ -100,7 +100,8 @@ def measure(
     platform = jax.default_backend()
     init = compile_program(algorithm.init, positions, jax.random.key(2), platform=platform)
     state = init.executable(positions, jax.random.key(2))
-    block = block_program(algorithm, partial(count_evaluations, chunk_size=chunk_size), -np.inf)
+    count = partial(count_evaluations, chunk_size=chunk_size)
+    block = block_program(algorithm, count, -np.inf, NUM_DELETE)
     arguments = (jax.random.key(3), state, np.int32(min(iterations, CAPACITY)))
     program = compile_program(block, *arguments, platform=platform)
     seconds = []

@@ -141,7 +141,8 @@ def measure(case: Case, repeats: int) -> dict:
             scheduler=None if scheduler == "upstream" else scheduler,
         )
         start = jax.jit(algorithm.init)(positions, jax.random.key(2))
-        block = block_program(algorithm, partial(count_evaluations, chunk_size=chunk), -3.0)
+        count = partial(count_evaluations, chunk_size=chunk)
+        block = block_program(algorithm, count, -3.0, case.num_delete)
         program = compile_program(
             block, jax.random.key(3), start, np.int32(CAPACITY), platform=jax.default_backend()
         )

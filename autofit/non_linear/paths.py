@@ -31,6 +31,11 @@ from autofit.non_linear.samples import Samples
 OUTPUT_VARIABLE = "PYAUTOFIT_OUTPUT"
 
 
+def to_json(obj: Any) -> str:
+    """As `AbstractPaths.save_json` writes it, which says more."""
+    return json.dumps(obj, indent=4, default=_plain)
+
+
 class AbstractPaths(ABC):
     """What every kind of paths offers; writing a fit is the same code for all of them."""
 
@@ -91,7 +96,7 @@ class AbstractPaths(ABC):
         TypeError
             When part of the object has no JSON form.
         """
-        self._write(f"files/{name}.json", json.dumps(obj, indent=4, default=_plain))
+        self._write(f"files/{name}.json", to_json(obj))
 
     def load_json(self, name: str) -> Any:
         """Read `files/<name>.json`. Raises FileNotFoundError when it is missing."""

@@ -152,11 +152,11 @@ class Samples:
     def covariance_matrix(self) -> NDArray[np.float64]:
         """Weighted covariance of the parameters, shape (n_dim, n_dim), with NumPy's `aweights`.
 
-        NaN when fewer than two samples have weight: there is no spread to measure.
+        NaN where one sample has all the weight, as early in a run: there is no spread to measure.
         """
         kept = self.weights > 0
         n_dim = self.parameters.shape[1]
-        if np.sum(kept) < 2:
+        if np.sum(self.weights**2) > 1 - 1e-12:
             return np.full((n_dim, n_dim), np.nan)
         covariance = np.cov(self.parameters[kept], rowvar=False, aweights=self.weights[kept])
         return covariance.reshape(n_dim, n_dim)

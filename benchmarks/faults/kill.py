@@ -12,10 +12,8 @@ from autofit.non_linear.search.nest.nss._manifest import read_manifest
 from autofit.non_linear.search.nest.nss._rows import checksum
 from benchmarks.faults.process import Outcome, Workshop, finished, workshop
 
-_SECONDS = 4.0
-"""Kills come within so long after sampling has begun, or gone on; the run takes about as long."""
-
 _SAVING = {"checkpoint_seconds": 0.005}
+_SHORT: dict[str, Any] = {"call_seconds": 0.02, "segment_bytes": 20_000}
 """With calls of 20 ms, about half of the time goes into savings."""
 
 _CUTS: tuple[dict[str, Any], ...] = (
@@ -32,13 +30,14 @@ def kill(kills: int = 50, seed: int = 3) -> list[Outcome]:
     good = inside = early = runs = 0
     with workshop() as shop:
         expected = finished(shop, search=_CUTS[0])
-        done = 0
+        shop.clear()
+        latest, done = _seconds(shop) / 2, 0
         while done < kills:
             shop.clear()
             allowed = min(rng.randint(4, 8), kills - done)
             landed, digest, has_ended = 0, "", False
             while not has_ended:
-                moment = None if landed == allowed else rng.uniform(0.0, _SECONDS)
+                moment = None if landed == allowed else rng.uniform(0.0, latest)
                 hit, told = _one(shop, rng, moment)
                 # One that was killed when its result was complete is only loaded by the next.
                 digest, has_ended = told or digest, hit is None
@@ -54,12 +53,21 @@ def kill(kills: int = 50, seed: int = 3) -> list[Outcome]:
     return [Outcome(what="kill -9", tried=done, good=good, remark=remark, detail=detail)]
 
 
+def _seconds(shop: Workshop) -> float:
+    """How long an undisturbed run samples and saves."""
+    with shop.fit(search=_CUTS[0] | _SAVING, **_SHORT) as fit:
+        fit.wait_for("from")
+        start = time.perf_counter()
+        fit.end()
+        return time.perf_counter() - start
+
+
 def _one(shop: Workshop, rng: random.Random, moment: float | None) -> tuple[str | None, str]:
     """One process: where it was killed, ``None`` if it was not, and the digest if it came to it."""
     search = {**rng.choice(_CUTS), **_SAVING}
     # One in eight is killed at any time from its very start, imports and compilation included.
     at_start = moment is not None and rng.random() < 0.125
-    with shop.fit(search=search, call_seconds=0.02, segment_bytes=20_000) as fit:
+    with shop.fit(search=search, **_SHORT) as fit:
         if moment is not None:
             begun = not at_start and bool(fit.wait_for("from"))
             time.sleep(moment)

@@ -122,6 +122,8 @@ def _real_limit(rows: int) -> Outcome:
         "matrix_rows": rows,
     }
     with workshop() as shop:
+        # else every thread of the compiler may reserve 64 MiB of addresses for itself
+        shop.environment["MALLOC_ARENA_MAX"] = "1"
         expected = finished(shop, **fitted)
         shop.clear()
         with shop.fit(**fitted, more_bytes=5 * rows * 1024 * 8) as fit:

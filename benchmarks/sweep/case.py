@@ -104,7 +104,7 @@ def _step(case: Case, problem: Problem) -> Any:
         **chunks,
     )
     count = partial(count_evaluations, chunk_size=case.chunk_size)
-    return block_program(algorithm, count, TERMINATION)
+    return block_program(algorithm, count, TERMINATION, case.num_delete)
 
 
 def _timed(outcome: Outcome, executable: Any, state: Any) -> Outcome:

@@ -6,10 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from autofit_memplan.errors import LimitError
+from autofit_memplan.errors import LimitError, MeasureError
 from autofit_memplan.excess import (
     NOISE_BYTES,
-    MeasureError,
     excess_per_call,
     measured_excess,
 )
@@ -114,8 +113,14 @@ def test_a_plan_holds_the_excess_of_all_calls_made_at_once():
 
 
 class Host:
+    platform = "cpu"
+
     def memory_stats(self):
         return None
+
+
+class WithoutAccount(Host):
+    platform, device_kind = "gpu", "NVIDIA A100"
 
 
 class Accelerator:
@@ -145,6 +150,11 @@ def test_an_allocators_peak_counts_from_what_is_in_use():
         device.peak = 900
 
     assert peak_growth(device, run) == 600
+
+
+def test_a_gpu_without_an_account_is_not_measured_by_the_host_s():
+    with pytest.raises(MeasureError, match="A100 keeps no account"):
+        peak_growth(WithoutAccount(), lambda: None)
 
 
 def test_the_watch_ends_with_a_run_that_fails():

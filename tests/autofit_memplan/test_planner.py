@@ -85,6 +85,26 @@ def test_the_certified_program_gives_the_right_values():
     np.testing.assert_allclose(plan.executable("calls")(xs), expected, rtol=1e-5)
 
 
+def test_a_chunk_that_cannot_be_compiled_does_not_fit(monkeypatch):
+    """A GPU tries kernels while it compiles, and may have no memory for that."""
+    undisturbed = plan_calls(heavy, X, 20, budget_of(12 * MIB)).calls.chunk_size
+    failed = []
+
+    def failing(fn, *arguments, **options):
+        if len(jax.tree.leaves(arguments)[0].shape) == 2 and not failed:
+            failed.append(fn)
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no memory to try kernels")
+        return compile_program(fn, *arguments, **options)
+
+    monkeypatch.setattr("autofit_memplan.planner.compile_program", failing)
+    plan = plan_calls(heavy, X, 20, budget_of(12 * MIB))
+    assert failed and 1 <= plan.calls.chunk_size < undisturbed
+    assert plan.fits
+    failed.clear()
+    with pytest.raises(jax.errors.JaxRuntimeError, match="to try kernels"):
+        plan_calls(heavy, X, 20, budget_of(12 * MIB), 7)
+
+
 def test_the_largest_free_block_limits_the_temporaries():
     plan = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB))
     assert 1 < plan.calls.chunk_size < 20

@@ -165,6 +165,43 @@ def test_wrong_values_lead_back_to_a_chunk_that_was_right():
     assert asked == [5, 13], "asked once for each"
 
 
+def on_trial(plan, chunk_size, **options):
+    """A program that has run at its chunk size, with another one on trial."""
+    program = adaptive(plan, **options)
+    program(1)
+    program.proven = program.chunk_size
+    program.use(plan.at_chunk("step", chunk_size))
+    return program
+
+
+@pytest.mark.parametrize("tried", [3, 13])
+def test_wrong_values_of_a_chunk_on_trial_cost_nothing_else(tried):
+    plan = Planned(5, lambda chunk, x: 2 * x)
+    program = on_trial(plan, tried, fault=lambda result, chunk: "wrong" if chunk != 5 else "")
+    assert program(21) == 42 and program.chunk_size == 5
+    assert plan.compiled == [5, tried] and program.lowered == []
+    (said,) = program.refused
+    assert said.startswith(
+        f"step: wrong at {tried} calls at once, which were tried; it goes on at 5"
+    )
+
+
+def test_memory_that_runs_out_on_trial_costs_nothing_else():
+    plan = Planned(5, fails_above(5))
+    program = on_trial(plan, 13)
+    assert program(21) == 42 and program.chunk_size == 5
+    assert plan.compiled == [5, 13] and program.lowered == [] and len(program.refused) == 1
+
+
+def test_memory_that_runs_out_for_the_proven_chunk_as_well_lowers_it():
+    most = [5]
+    plan = Planned(5, lambda chunk, x: fails_above(most[0])(chunk, x))
+    program = on_trial(plan, 13)
+    most[0] = 2
+    assert program(21) == 42 and program.chunk_size == 2
+    assert len(program.refused) == 1 and "5 calls at once became 2" in program.lowered[0]
+
+
 # Whole fits
 
 

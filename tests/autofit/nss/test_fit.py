@@ -212,6 +212,16 @@ def test_a_flat_top_ends_the_run_with_its_evidence():
     assert samples.weights[on_top].sum() == pytest.approx(1 / 3, abs=0.15)
 
 
+def test_a_flat_top_has_no_bias_when_many_points_are_replaced():
+    """Copies of points below the top, counted as if they had been found, made log Z too low."""
+    options = SMALL | {"num_delete": 45, "num_mcmc_steps": 5}
+    fits = [af.NSS(**options, seed=seed).fit(cube(2, 5.0), FlatTop()) for seed in range(12)]
+    errors = [fit.samples.log_evidence - FlatTop.log_evidence for fit in fits]
+    assert {fit.samples.samples_info["ended"] for fit in fits} == {"plateau"}
+    stated = np.mean([fit.samples.log_evidence_error for fit in fits]) / len(fits) ** 0.5
+    assert abs(np.mean(errors)) < 3 * stated
+
+
 def test_an_infinite_likelihood_stops_with_the_point():
     with pytest.raises(EvidenceError, match=r"has log likelihood inf.*unit cube"):
         af.NSS(**SMALL).fit(cube(5, 1.0), Infinite())

@@ -8,7 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from problems import CorrelatedGaussian, cube
 
+import autofit as af
 import autofit.non_linear.search.nest.nss._signals as module
 from autofit.non_linear.search.nest.nss._signals import Signals
 
@@ -148,6 +150,20 @@ def test_the_handlers_are_put_back():
         os.kill(os.getpid(), signal.SIGINT)
         assert signals.stop == "SIGINT"
     assert [signal.getsignal(number) for number in NUMBERS] == before
+
+
+def test_a_request_to_save_before_sampling_does_not_end_the_fit():
+    """Sent while the likelihood is traced; SIGTERM is not held back for so long."""
+
+    class Asked(CorrelatedGaussian):
+        def log_likelihood_function(self, instance):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            return super().log_likelihood_function(instance)
+
+    search = af.NSS(n_live=60, num_delete=20, num_mcmc_steps=10, max_iterations=1, silence=True)
+    assert search.fit(cube(5, 5.0), Asked()).samples.samples_info["iterations"] == 1
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 
 def test_outside_the_main_thread_nothing_is_touched():

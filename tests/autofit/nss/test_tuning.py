@@ -147,6 +147,19 @@ def test_a_smaller_size_that_cannot_be_compiled_leaves_the_way_up():
     assert tuner.wanted(LONG) == 25
 
 
+def test_a_challenger_that_does_not_work_leaves_the_best():
+    tuner = Tuner([1, 2, 4, 8], 4, COMPILE)
+    tuner.observe(4, 100, 1.0)
+    assert tuner.wanted(LONG) == 2
+    tuner.compiled(COMPILE)
+    assert tuner.current == 2
+    tuner.refuse()
+    assert tuner.current == tuner.best == 4 and tuner.challenger is None
+    assert [trial.chunk_size for trial in tuner.trials] == []
+    tuner.observe(4, 100, 1.0)
+    assert tuner.wanted(LONG) == 8, "nor is 1 tried"
+
+
 @pytest.mark.parametrize("moment", range(1, 60, 4))
 def test_it_never_goes_above_a_lowered_ceiling(moment):
     """Whatever it does at that moment: waits, compiles, or compares."""

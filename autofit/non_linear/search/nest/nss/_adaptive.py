@@ -59,8 +59,12 @@ class AdaptiveProgram:
     ----------
     chunk_size
         Calls at once, now.
-    lowered
-        What happened, for the report: a sentence for each time that the chunk was lowered.
+    proven
+        The chunk size to go back to when another one is tried and does not work; ``None`` when
+        none is being tried.
+    lowered, refused
+        What happened, for the report: a sentence for each time that the chunk was lowered, and
+        that one was tried and did not work.
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class AdaptiveProgram:
         self._trusted: set[int] = set()
         self._bytes_per_call = program.predicted_bytes / program.chunk_size
         self.chunk_size = self._planned = program.chunk_size
+        self.proven: int | None = None
         self.lowered: list[str] = []
+        self.refused: list[str] = []
         self._until_it_fits(self._compiled)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -96,7 +102,8 @@ class AdaptiveProgram:
             if not fault:
                 return result
             del result
-            self._distrust(fault)
+            if not self._has_gone_back(fault):
+                self._distrust(fault)
 
     def use(self, alternative: Alternative) -> None:
         """Keep another program and run at its chunk size."""
@@ -116,7 +123,9 @@ class AdaptiveProgram:
                 if not is_out_of_memory(error):
                     raise
                 cause = _short(error)
-            self._make_room(cause)  # after the clause, whose traceback holds on to buffers
+            # after the clause, whose traceback holds on to buffers
+            if not self._has_gone_back(f"out of memory ({cause})"):
+                self._make_room(cause)
 
     def _checked(self, arguments: tuple) -> tuple[Any, str]:
         """The result, and what is wrong with it."""
@@ -137,6 +146,20 @@ class AdaptiveProgram:
                 executable = self._plan.at_chunk(self._name, self.chunk_size).compile()
             self._executables[self.chunk_size] = executable
         return self._executables[self.chunk_size]
+
+    def _has_gone_back(self, why: str) -> bool:
+        """Whether a chunk size was only being tried, so that the proven one goes on."""
+        if self.proven is None or self.proven == self.chunk_size:
+            return False
+        tried, self.chunk_size = self.chunk_size, self.proven
+        self._executables.pop(tried, None)
+        gc.collect()
+        self.refused.append(
+            f"{self._name}: {why} at {tried} calls at once, which were tried; it goes on at "
+            f"{self.proven}, the chains stay the same"
+        )
+        logger.warning("%s", self.refused[-1])
+        return True
 
     def _distrust(self, fault: str) -> None:
         if self.chunk_size == 1:

@@ -30,8 +30,9 @@ class Block(NamedTuple):
     evaluations
         Likelihood evaluations of the block.
     is_converged, is_plateau, is_healthy
-        Whether the remaining evidence is below the termination, whether all live points have the
-        same likelihood, and whether the evidence is a number that can tell a change of 1.
+        Whether the remaining evidence is below the termination, whether so many live points share
+        the highest likelihood that the next contour would be it, and whether the evidence is a
+        number that can tell a change of 1.
     """
 
     rng_key: jax.Array
@@ -48,6 +49,7 @@ def block_program(
     algorithm: blackjax.SamplingAlgorithm,
     count_evaluations: Callable[[Any], Evaluations],
     termination: float,
+    num_delete: int,
 ) -> Callable[[jax.Array, Any, jax.Array], Block]:
     """The function ``(rng_key, state, limit) -> Block`` that the loop compiles and runs.
 
@@ -59,6 +61,9 @@ def block_program(
         Counts the evaluations behind the step's ``update_info``.
     termination
         The run ends when ``log Z_live - log Z`` is below it.
+    num_delete
+        Points that the step replaces. On a plateau none can be better than the contour: copies
+        would come in their place, and count as if they had been found.
 
     Notes
     -----
@@ -70,8 +75,8 @@ def block_program(
         return state.integrator.logZ_live - state.integrator.logZ < termination
 
     def is_plateau(state):
-        values = state.particles.loglikelihood
-        return jnp.min(values) == jnp.max(values)
+        values = jnp.sort(state.particles.loglikelihood)
+        return values[num_delete - 1] == values[-1]
 
     def is_healthy(state):
         evidence = jnp.logaddexp(state.integrator.logZ, state.integrator.logZ_live)

@@ -28,8 +28,8 @@ def sample(
 ) -> None:
     """Run compiled blocks until the evidence has converged; `run` is updated in place.
 
-    A run also ends where all live points have the same likelihood: none can be replaced by a
-    better one, and the evidence that remains is theirs.
+    A run also ends on a plateau, where the next contour would be the highest likelihood there is:
+    no point can be better, and the evidence that remains is that of the live points.
 
     Parameters
     ----------

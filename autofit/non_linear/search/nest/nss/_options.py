@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 from autofit.non_linear.errors import OptionError
+from autofit.non_linear.paths import to_json
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ class Options:
                 f"with 45). Use num_mcmc_steps={enough} or more.",
                 stacklevel=4,
             )
+
+
+def require_json(name: str, value: object) -> None:
+    try:
+        to_json(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name} cannot be kept with the samples: {error}") from error
 
 
 def require_int(name: str, value: object, least: int, what: str | None = None) -> None:

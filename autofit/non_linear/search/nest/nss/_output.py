@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autofit.non_linear.errors import CheckpointError
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.paths import AbstractPaths
 from autofit.non_linear.result import Result
@@ -97,10 +98,10 @@ class RunOutput:
         if by_time or self._is_due("checkpoint", run):
             self.save(run)
         if self._is_due("full", run):
-            result = self._result(run)
             with self._tolerated("the results on the way"):
+                result = self._result(run)
                 result.save()
-            self._visualize(result.instance, during_analysis=True)
+                self._visualize(result.instance, during_analysis=True)
         elif self._is_due("quick", run):
             self._visualize(self._best_instance(run), during_analysis=True)
 
@@ -150,11 +151,11 @@ class RunOutput:
 
     @contextmanager
     def _tolerated(self, what: str) -> Iterator[None]:
-        """A disk that takes nothing is reported, and what it did not take is tried again later."""
+        """A disk that does not work is reported, and what failed is tried again later."""
         try:
             yield
-        except OSError as error:
-            failure = f"{type(error).__name__}: {error.strerror or error}"
+        except (OSError, CheckpointError) as error:  # the latter of a file that cannot be read
+            failure = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
             if self._failures.get(what) != failure:
                 logger.warning(
                     "could not write %s to %s (%s). Sampling is not touched by it; it is tried "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from rich.console import Console
@@ -36,11 +37,13 @@ class LiveProgress:
         self._progress.stop()
 
     def __call__(self, run: Run, note: str) -> None:
+        self._progress.update(self._task, description=_line(run, note))
+        if not math.isfinite(run.remaining):  # no dead point has a likelihood yet
+            return
         if self._start is None:
             self._start = max(run.remaining, self._termination + 1.0)
         self._progress.update(
             self._task,
-            description=_line(run, note),
             total=self._start - self._termination,
             completed=max(0.0, self._start - run.remaining),
         )

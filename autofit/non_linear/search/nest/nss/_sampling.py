@@ -43,8 +43,9 @@ class Sampling:
 
     Attributes
     ----------
-    lowered
-        Why the chunk of init or step was lowered, a sentence each time.
+    lowered, refused
+        Why the chunk of init or step was lowered, and one that was tried was not taken; a sentence
+        each time.
     trials
         Chunk sizes that were timed.
     """
@@ -59,6 +60,7 @@ class Sampling:
         self._fitness, self._options, self._plan = fitness, options, plan
         self._read_budget = read_budget
         self.lowered: list[str] = []
+        self.refused: list[str] = []
         self.trials: list[Trial] = []
 
     def start(self) -> Run:
@@ -132,11 +134,13 @@ class Sampling:
                 )
             finally:
                 self.lowered += program.lowered
+                self.refused = program.refused
                 self.trials = step.trials
 
     def chunk_sizes(self) -> dict[str, Any]:
-        """Which were tried, and why some were lowered; JSON-able."""
-        return {"trials": [trial._asdict() for trial in self.trials], "lowered": self.lowered}
+        """Which were tried, and why some were lowered or not taken; JSON-able."""
+        trials = [trial._asdict() for trial in self.trials]
+        return {"trials": trials, "lowered": self.lowered, "refused": self.refused}
 
     def report(self, run: Run) -> str:
         """How the run ended, what it took, and which chunk sizes were tried."""
@@ -148,7 +152,7 @@ class Sampling:
         if len(self.trials) > 1:
             speeds = (f"{t.chunk_size}: {t.evaluations_per_second:,.1f}/s" for t in self.trials)
             said.append("Useful evaluations by chunk size, " + ", ".join(speeds) + ".")
-        return "\n".join(said + self.lowered)
+        return "\n".join(said + self.lowered + self.refused)
 
     def _program(
         self, name: str, on_pause: Callable[[], None], state_of: Callable[[Any], Any]
@@ -208,7 +212,7 @@ class Sampling:
 
 _ENDINGS = {
     "converged": "Converged:",
-    "plateau": "Ended on a plateau, where all live points have the same likelihood:",
+    "plateau": "Ended on a plateau, the highest likelihood of too many points to go on:",
     "max_iterations": "Stopped at max_iterations, before convergence:",
     "max_seconds": "Stopped at max_seconds, before convergence:",
     "interrupted": "Interrupted, before convergence:",

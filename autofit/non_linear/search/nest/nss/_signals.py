@@ -26,6 +26,11 @@ class Signals:
     signals in its main thread only; in another one this does nothing. The handlers of before are
     put back at the end.
 
+    Parameters
+    ----------
+    stopping
+        Whether SIGINT and SIGTERM are heard as well; else only SIGUSR1 is.
+
     Attributes
     ----------
     stop
@@ -41,8 +46,9 @@ class Signals:
     ...     save()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: bool = True) -> None:
         self.stop = ""
+        self._stopping = stopping
         self._save_requested = False
         self._before: dict[int, Any] = {}
 
@@ -53,8 +59,9 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            self._listen(signal.SIGINT, self._on_stop)
-            self._listen(signal.SIGTERM, self._on_stop)
+            if self._stopping:
+                self._listen(signal.SIGINT, self._on_stop)
+                self._listen(signal.SIGTERM, self._on_stop)
             if _SAVE is not None:
                 self._listen(_SAVE, self._on_save)
         return self

@@ -68,6 +68,7 @@ class TunedStep:
         self._take_over(self._tuner)
         program = self._program
         is_new = program.chunk_size not in self._have_run
+        program.proven = self._tuner.best
         start = time.perf_counter()
         block = program(rng_key, state, limit)
         seconds = time.perf_counter() - start
@@ -75,8 +76,11 @@ class TunedStep:
         integrator = block.state.integrator
         remaining = float(integrator.logZ_live) - float(integrator.logZ)
         self._left.observe(seconds, int(block.iterations), remaining)
-        if program.chunk_size != self._tuner.current:  # it had to be lowered
-            self._tuner.lower(program.chunk_size)
+        if program.chunk_size != self._tuner.current:  # which did not work
+            if program.chunk_size == self._tuner.best:
+                self._tuner.refuse()
+            else:
+                self._tuner.lower(program.chunk_size)
         elif not is_new and self._compiling is None:  # nothing else took part of the time
             self._tuner.observe(program.chunk_size, int(block.evaluations.useful), seconds)
         program.chunk_size = self._tuner.current

@@ -129,12 +129,14 @@ class Tuner:
         self.current = self.challenger
 
     def refuse(self) -> None:
-        """The challenger does not fit or cannot be compiled, nor what lies beyond it."""
+        """The challenger does not fit, or does not work, nor what lies beyond it."""
         assert self.challenger is not None
         place = self._sizes.index(self.challenger)
         is_above = self.challenger > self.best
         self._sizes = self._sizes[:place] if is_above else self._sizes[place + 1 :]
-        self.challenger = None
+        self._rates.pop(self.challenger, None)
+        self.challenger, self._is_challenging = None, False
+        self.current = self.best
 
     def lower(self, chunk_size: int) -> None:
         """The memory ran out: go on at `chunk_size`, and never again above."""

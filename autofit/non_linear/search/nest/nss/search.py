@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit.non_linear.search.nest.nss._intervals import Intervals
 from autofit.non_linear.search.nest.nss._lock import folder_lock
 from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, plan_nss, read_budget
-from autofit.non_linear.search.nest.nss._options import Options
+from autofit.non_linear.search.nest.nss._options import Options, require_json
 from autofit.non_linear.search.nest.nss._output import RunOutput
 from autofit.non_linear.search.nest.nss._progress import progress_for
 from autofit.non_linear.search.nest.nss._run import Run
@@ -180,8 +181,10 @@ class NSS:
         SIGTERM ends the run as Ctrl-C does, and then the process; SIGUSR1 saves the state.
         """
         self.options.check_for(model.prior_count)
+        require_json("info", info)
         paths = self._paths(model)
-        with folder_lock(paths.output_path):
+        # A request to save what has not begun must not end it, hence the signals.
+        with folder_lock(paths.output_path), Signals(stopping=False):
             if paths.is_complete:
                 self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
                 return Result.load(paths, model, analysis)
@@ -192,7 +195,8 @@ class NSS:
                 return self._fit(fitness, paths, info or {})
             finally:
                 logger.removeHandler(handler)
-                handler.close()
+                with suppress(OSError):  # what a full disk has not taken
+                    handler.close()
 
     def _fit(self, fitness: Fitness, paths: AbstractPaths, info: dict[str, Any]) -> Result:
         model, analysis = fitness.model, fitness.analysis
@@ -243,7 +247,7 @@ class NSS:
 
         def step_program(algorithm, chunk_size):
             count = partial(count_evaluations, chunk_size=chunk_size)
-            return block_program(algorithm, count, options.termination)
+            return block_program(algorithm, count, options.termination, options.num_delete)
 
         return plan_nss(
             partial(build_chunked_nss_algorithm, scheduler=scheduler),
