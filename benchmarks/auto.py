@@ -23,17 +23,18 @@ import autofit as af
 from autofit.non_linear.search.nest.nss._signals import Signals
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
-from benchmarks.samplers.problems import lens_cell
+from benchmarks.samplers.problems import demo, lens_cell
 from benchmarks.samplers.runs import prepared
 
 N_LIVE, NUM_DELETE, MOVES = 64, 16, 5
-CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small")
+CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small", "demo")
+"""Of `benchmarks.cells`, and the lens of ``make demo``."""
 
 
 def sampled(cell: str, chunk_size: int | str, seconds: float) -> dict:
     """Sample a cell for so many seconds in this process."""
     warnings.simplefilter("ignore", UserWarning)  # five moves are too few for a real fit
-    problem = lens_cell(f"benchmarks.cells.{cell}")
+    problem = demo() if cell == "demo" else lens_cell(f"benchmarks.cells.{cell}")
     search = af.NSS(
         n_live=N_LIVE,
         num_mcmc_steps=MOVES,
