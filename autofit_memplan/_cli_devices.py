@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 
 import jax
 from rich.text import Text
 
 from autofit_memplan._cli_output import at_work, rows, show
+from autofit_memplan._limit import parse_limit
 from autofit_memplan.budget import Device, read_budget
-from autofit_memplan.errors import MemplanError
+from autofit_memplan.errors import BudgetError, MemplanError
 from autofit_memplan.records import DeviceBudget
 from autofit_memplan.report import budget_report
 from autofit_memplan.targets import TARGETS
@@ -19,8 +21,10 @@ from autofit_memplan.units import format_bytes
 
 def show_devices(options: argparse.Namespace) -> None:
     """Every device of JAX's default backend, and the CPU, each with its budget."""
+    if options.limit is not None:
+        parse_limit(options.limit)
     with at_work():
-        devices = list(dict.fromkeys((*jax.devices(), *jax.devices("cpu"))))
+        devices = _devices()
         budgets = [_budget_or_problem(device, options.limit) for device in devices]
     if options.json:
         found = [
@@ -54,6 +58,16 @@ def show_targets(options: argparse.Namespace) -> None:
         memory, also = format_bytes(target.memory_bytes), ", ".join(target.aliases)
         table.add_row(target.name, memory, target.device_kind, also)
     show(table)
+
+
+def _devices() -> list[Device]:
+    try:
+        devices = jax.local_devices()
+    except (RuntimeError, AssertionError) as error:  # the latter of a platform that is not here
+        raise BudgetError(f"JAX does not start: {error}") from error
+    with suppress(RuntimeError):  # where JAX_PLATFORMS leaves it out
+        devices = list(dict.fromkeys((*devices, *jax.local_devices(backend="cpu"))))
+    return devices
 
 
 def _budget_or_problem(device: Device, limit: str | None) -> DeviceBudget | str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
+
+from autofit_memplan.errors import MemplanError
 
 _PLAIN_WIDTH = 120
 
@@ -27,6 +30,22 @@ def show(*parts: RenderableType) -> None:
 def remark(text: str) -> None:
     """Say something that is not part of the result."""
     print(f"memplan: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[None]:
+    """While a file is written; says so.
+
+    Raises
+    ------
+    MemplanError
+        When the disk does not take it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise MemplanError(f"{path} cannot be written: {error.strerror or error}") from error
+    remark(f"wrote {path}")
 
 
 @contextlib.contextmanager

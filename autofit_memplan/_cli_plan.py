@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from rich.text import Text
 
-from autofit_memplan._cli_output import at_work, remark, rows, show
+from autofit_memplan._cli_output import at_work, remark, rows, show, written
 from autofit_memplan.budget import read_budget
-from autofit_memplan.errors import InfeasibleError, MemplanError
+from autofit_memplan.errors import InfeasibleError, MemplanError, TargetError
 from autofit_memplan.excess import measured_excess
 from autofit_memplan.measure import Job
 from autofit_memplan.planner import plan_calls, plan_nss
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
     name: str
     plan: Plan | None
-    problem: InfeasibleError | None = None
+    problem: InfeasibleError | TargetError | None = None
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -46,6 +46,8 @@ def plan(options: argparse.Namespace) -> None:
     ------
     InfeasibleError
         If it fits nowhere.
+    TargetError
+        If no GPU that was named can be compiled for.
     """
     if options.plot:
         require_matplotlib(options.plot)
@@ -57,7 +59,8 @@ def plan(options: argparse.Namespace) -> None:
     _write(options, answers)
     problems = [answer.problem for answer in answers if answer.problem]
     if len(problems) == len(answers):
-        raise max(problems, key=lambda problem: problem.limit_bytes)
+        too_small = [problem for problem in problems if isinstance(problem, InfeasibleError)]
+        raise max(too_small, key=lambda it: it.limit_bytes) if too_small else problems[0]
 
 
 def _here(options: argparse.Namespace, say: Say) -> tuple[list[Answer], list[str]]:
@@ -98,7 +101,7 @@ def _elsewhere(
         make_plan = _planner(options, problem, lambda text, where=where: say(f"{where}: {text}"))
         try:
             answers.append(Answer(name, make_plan(budget)))
-        except InfeasibleError as error:
+        except (InfeasibleError, TargetError) as error:  # the others may do
             answers.append(Answer(name, None, error))
     return answers, [f"{options.spec} was not evaluated: the device is not here"]
 
@@ -174,9 +177,6 @@ def _builder(spec: str | None) -> Callable:
 
 def _write(options: argparse.Namespace, answers: Sequence[Answer]) -> None:
     plans = {answer.name: answer.plan for answer in answers if answer.plan}
-    if options.plot and plans:
-        draw_plans(plans, options.plot)
-        remark(f"wrote {options.plot}")
     if len(answers) > 1:
         for warning in dict.fromkeys(w for plan in plans.values() for w in plan.warnings):
             named = ", ".join(name for name, plan in plans.items() if warning in plan.warnings)
@@ -185,6 +185,9 @@ def _write(options: argparse.Namespace, answers: Sequence[Answer]) -> None:
     elif plans:
         (only,) = plans.values()
         print(only.model_dump_json(indent=1)) if options.json else show(only.report())
+    if options.plot and plans:
+        with written(options.plot):
+            draw_plans(plans, options.plot)
 
 
 def _show_json(answers: Sequence[Answer]) -> None:
@@ -197,6 +200,13 @@ def _show_json(answers: Sequence[Answer]) -> None:
         for answer in answers
     ]
     print(json.dumps(found, indent=1))
+
+
+def _in_short(problem: InfeasibleError | TargetError | None, empty: list[str]) -> list[str | Text]:
+    if isinstance(problem, InfeasibleError):
+        needs = f"no, one call needs {format_bytes(problem.needed_bytes)}"
+        return [format_bytes(problem.limit_bytes), *empty, Text(needs, "red")]
+    return ["-", *empty, Text(f"not planned: {str(problem).partition('. ')[0]}", "red")]
 
 
 def _show_table(answers: Sequence[Answer]) -> None:
@@ -212,9 +222,7 @@ def _show_table(answers: Sequence[Answer]) -> None:
             ]
             budget = format_bytes(answer.plan.budget.limit_bytes)
             table.add_row(answer.name, budget, *cells, Text("yes", "green"))
-        elif answer.problem:
-            budget = format_bytes(answer.problem.limit_bytes)
-            needs = f"no, one call needs {format_bytes(answer.problem.needed_bytes)}"
+        else:
             empty = ["-"] * 3 * len(programs)
-            table.add_row(answer.name, budget, *empty, Text(needs, "red"))
+            table.add_row(answer.name, *_in_short(answer.problem, empty))
     show(table)

@@ -6,7 +6,8 @@ import argparse
 
 from rich.text import Text
 
-from autofit_memplan._cli_output import at_work, remark, rows, show
+from autofit_memplan._cli_output import at_work, rows, show, written
+from autofit_memplan.errors import InfeasibleError, MeasureError
 from autofit_memplan.measure import Batch, Job
 from autofit_memplan.plots import draw_sweep, require_matplotlib
 from autofit_memplan.sweep import Sweep, sweep_here, sweep_target
@@ -34,16 +35,36 @@ def sweep(options: argparse.Namespace) -> None:
             result = sweep_target(jobs, options.target, on_batch)
         else:
             result = sweep_here(jobs, on_batch)
-    if options.csv:
-        options.csv.write_text(result.to_csv())
-        remark(f"wrote {options.csv}")
-    if options.plot:
-        draw_sweep(result, options.plot)
-        remark(f"wrote {options.plot}")
+    # What took minutes is shown first: no disk that is full may take it away.
     if options.json:
         print(result.model_dump_json(indent=1))
     else:
         _show(result)
+    if options.csv:
+        with written(options.csv):
+            options.csv.write_text(result.to_csv())
+    if options.plot:
+        with written(options.plot):
+            draw_sweep(result, options.plot)
+    _require_some(result)
+
+
+def _require_some(result: Sweep) -> None:
+    """Refuse a sweep of which nothing came, for scripts that look at the exit code.
+
+    Raises
+    ------
+    InfeasibleError
+        When no batch fits.
+    MeasureError
+        When none could be measured.
+    """
+    limit, batches = result.budget and result.budget.limit_bytes, result.batches
+    needed = [batch.predicted_bytes for batch in batches if batch.predicted_bytes is not None]
+    if limit is not None and needed and min(needed) > limit:
+        raise InfeasibleError.compose("the smallest batch", min(needed), limit)
+    if not result.target and all(batch.measured_bytes is None for batch in batches):
+        raise MeasureError("no batch could be measured; the table says why.")
 
 
 def _show(result: Sweep) -> None:

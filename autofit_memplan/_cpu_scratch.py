@@ -22,13 +22,15 @@ _KEPT_BYTES = 32 * MIB  # glibc's DEFAULT_MMAP_THRESHOLD_MAX with 64 bits
 _SIMD_LINES = 8  # transforms of real lines that DUCC makes together, in the widest registers
 _BLAS_ROWS, _BLAS_COLUMNS = 192, 384  # that OpenBLAS packs (DGEMM_DEFAULT_P and _Q of SKYLAKEX)
 _BLAS_BYTES = 32 * MIB  # its buffer (BUFFER_SIZE)
+_WORKSPACES = {"syevd": 2, "heevd": 3, "gesdd": 5, "gesvd": 5, "geev": 4}
+"""Of LAPACK, in matrices, from the sizes of WORK, RWORK and IWORK in its documentation."""
 
 
 def cpu_scratch_bytes(program_text: str, threads: int | None = None) -> int:
     """Bound on the work areas that are held at one time.
 
     XLA runs these calls in order: the largest area of those that are given back, beside those that
-    threads keep and OpenBLAS's buffer.
+    threads keep and what factorisations take.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def cpu_scratch_bytes(program_text: str, threads: int | None = None) -> int:
             else:
                 passing.append(area)
         elif call.target.startswith("lapack_") and call.operands:
-            packed.append(_packed(call))
+            packed.append(_factorised(call, threads))
     return max(passing) + sum(heapq.nlargest(threads, kept)) + max(packed)
 
 
@@ -92,12 +94,16 @@ def _product(call: LibraryCall) -> int:
     return sum(array.nbytes for array in (*call.operands, *call.results))
 
 
-def _packed(call: LibraryCall) -> int:
-    """Panels of a matrix product inside a factorisation or a solve, which OpenBLAS keeps.
+def _factorised(call: LibraryCall, threads: int) -> int:
+    """Panels of matrix products inside factorisations and solves, and LAPACK's workspaces.
 
-    It has one buffer for a call, of which small matrices touch little.
+    XLA shares the matrices of a batch out to its threads. OpenBLAS has a buffer for each that calls
+    it, of which small matrices touch little, and keeps it.
     """
     matrix = call.operands[0]
     n = matrix.shape[-1]
     rows, columns = min(n, _BLAS_ROWS), min(n, _BLAS_COLUMNS)
-    return min(columns * (rows + n) * matrix.itemsize, _BLAS_BYTES)
+    panels = min(columns * (rows + n) * matrix.itemsize, _BLAS_BYTES)
+    copies = next((m for name, m in _WORKSPACES.items() if name in call.target), 0)
+    workspace = copies * math.prod(matrix.shape[-2:]) * matrix.itemsize
+    return min(threads, math.prod(matrix.shape[:-2])) * (panels + workspace)

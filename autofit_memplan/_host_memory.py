@@ -139,8 +139,11 @@ def _address_space_accounts() -> list[Account]:
 def _cgroup_directories(proc_root: Path) -> Iterator[tuple[Path, _Controller]]:
     """This process's memory cgroup directories and all their parents, of both versions."""
     try:
-        mounts = (proc_root / "self" / "mountinfo").read_text().splitlines()
-        memberships = (proc_root / "self" / "cgroup").read_text().splitlines()
+        # The names of mount points and cgroups may be of any encoding.
+        mounts, memberships = (
+            (proc_root / "self" / name).read_text(errors="surrogateescape").splitlines()
+            for name in ("mountinfo", "cgroup")
+        )
     except OSError:
         return
     paths: dict[str, str] = {}  # "" (version 2) or a controller's name -> path in its hierarchy

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-import jax
-
 from autofit_memplan._account import Account
 from autofit_memplan._allocator import read_allocator
 from autofit_memplan._compile_only import start_jax
@@ -15,6 +13,7 @@ from autofit_memplan._host_memory import host_accounts
 from autofit_memplan._limit import Limit, parse_limit
 from autofit_memplan._nvml import CardReading, read_card, unknown
 from autofit_memplan._target_memory import target_accounts
+from autofit_memplan.device import default_device
 from autofit_memplan.errors import BudgetError, TargetError
 from autofit_memplan.records import BudgetLine, DeviceBudget
 from autofit_memplan.targets import Target, find_target, others_of_that_name
@@ -41,7 +40,8 @@ def read_budget(
     Parameters
     ----------
     device
-        A ``jax.Device``; the first of ``jax.devices()`` unless given.
+        A ``jax.Device``; the one that JAX compiles for (``jax.default_device``) unless given.
+        Programs are always compiled for that one, so give another one only to look at it.
     target
         The name of a GPU that is not here, e.g. ``"a100-sxm-80gb"`` (`targets.TARGETS`), to plan
         for it. Give `device` or `target`, not both.
@@ -76,7 +76,7 @@ def read_budget(
             raise TargetError(f"device={device} and target={target!r}: give one of them.")
         return _target_budget(find_target(target), target, asked)
     if device is None:
-        device = jax.devices()[0]
+        device = default_device()
     if not isinstance(device, Device):
         raise BudgetError(
             f"device={device!r} is not a JAX device. Pass one of jax.devices(), e.g. "

@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from autofit_memplan._cpu_scratch import usable_cores
+from autofit_memplan.device import default_device
 from autofit_memplan.jaxprs import constant_bytes
 from autofit_memplan.targets import Target
 
@@ -25,7 +26,17 @@ FOLDER_VARIABLE = "AUTOFIT_MEMPLAN_CACHE"
 """Environment variable that names another folder than the user's cache."""
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-FX]+")
-_SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_matmul_precision")
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_threefry_partitionable",
+    "jax_default_matmul_precision",
+    "jax_compiler_enable_remat_pass",
+    "jax_memory_fitting_level",
+    "jax_memory_fitting_effort",
+    "jax_optimization_level",
+    "jax_exec_time_optimization_effort",
+    "jax_disable_most_optimizations",
+)
 
 
 class Analysis(BaseModel):
@@ -118,7 +129,7 @@ def _warn_once(what: str) -> None:
 
 
 def _where(platform: str) -> tuple:
-    device = jax.devices()[0]
+    device = default_device()
     about = (platform, device.device_kind, device.client.platform_version)
     # XLA's CPU compiler looks at the processor and at how many cores it may use.
     return (*about, machine.machine(), usable_cores()) if platform == "cpu" else about

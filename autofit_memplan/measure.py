@@ -26,10 +26,11 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from autofit_memplan.budget import read_budget
 from autofit_memplan.certify import demand
+from autofit_memplan.device import default_device
 from autofit_memplan.errors import MeasureError
 from autofit_memplan.footprint import Program, compile_program
 from autofit_memplan.records import DeviceBudget, Footprint
-from autofit_memplan.specs import Problem, load_problem
+from autofit_memplan.specs import Problem, SpecError, load_problem
 from autofit_memplan.units import format_bytes
 
 _SAMPLE_SECONDS = 1e-3
@@ -121,7 +122,11 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
     jax.config.update("jax_enable_x64", job.dtype == "float64")
     budget = read_budget(limit=job.limit)
     problem = load_problem(job.spec, job.n_dim, job.dtype)
-    program, fits = compile_batch(problem, job.chunk_size, budget)
+    try:
+        program, fits = compile_batch(problem, job.chunk_size, budget)
+    except jax.errors.JaxRuntimeError as error:  # a GPU may have no memory to try kernels with
+        note = f"not compiled: {str(error).partition(chr(10))[0]}"
+        return budget, Batch(chunk_size=job.chunk_size, note=note)
     batch = Batch(chunk_size=job.chunk_size, footprint=program.footprint)
     if not fits:
         note = f"not run: the budget is {format_bytes(budget.limit_bytes)}"
@@ -133,7 +138,7 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
         jax.block_until_ready(program.executable(examples))
 
     try:
-        grown_bytes = peak_growth(jax.devices()[0], run)
+        grown_bytes = peak_growth(default_device(), run)
         seconds = _timed(run)
     except (jax.errors.JaxRuntimeError, MeasureError) as error:
         note = f"failed: {str(error).partition(chr(10))[0]}"
@@ -144,11 +149,21 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
 
 
 def compile_batch(problem: Problem, chunk_size: int, budget: DeviceBudget) -> tuple[Program, bool]:
-    """So many calls in one batch, compiled for the budget's device; and whether they fit."""
+    """So many calls in one batch, compiled for the budget's device; and whether they fit.
+
+    Raises
+    ------
+    SpecError
+        If the function cannot be traced in a batch.
+    """
     examples = jax.ShapeDtypeStruct((chunk_size, *problem.example.shape), problem.example.dtype)
-    program = compile_program(
-        jax.vmap(problem.function), examples, platform=budget.platform, target=budget.target
-    )
+    try:
+        program = compile_program(
+            jax.vmap(problem.function), examples, platform=budget.platform, target=budget.target
+        )
+    except (NotImplementedError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise SpecError(f"{problem.spec} fails in a batch: {what}") from error
     return program, demand(program.footprint, budget) <= budget.limit_bytes
 
 

@@ -243,7 +243,12 @@ class Plan(_Record):
     @property
     def fits(self) -> bool:
         """Whether every program's certified footprint is within the budget."""
-        return all(p.predicted_bytes <= self.budget.limit_bytes for p in self.programs)
+        block = self.budget.largest_block_bytes
+        return all(
+            p.predicted_bytes <= self.budget.limit_bytes
+            and (block is None or p.footprint.temp_bytes <= block)
+            for p in self.programs
+        )
 
     def executable(self, name: str) -> Any:
         """The compiled program that was certified, ready to be called; only in this process.

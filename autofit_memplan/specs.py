@@ -143,7 +143,10 @@ def value_at_example(problem: Problem, budget: DeviceBudget) -> float | None:
     SpecError
         If the value is NaN, or the call fails.
     """
-    program = compile_program(problem.function, problem.example, platform=budget.platform)
+    try:
+        program = compile_program(problem.function, problem.example, platform=budget.platform)
+    except jax.errors.JaxRuntimeError as error:
+        raise SpecError(f"{problem.spec} cannot be compiled: {_shown(error)}") from error
     if demand(program.footprint, budget) > budget.limit_bytes:
         return None
     try:

@@ -66,9 +66,7 @@ class Collection(AbstractPriorModel, wraps=(list, dict)):
         return self._items.items()
 
     def _name(self, key: str | int) -> str:
-        if isinstance(key, int) and str(key) not in self._items:
-            return list(self._items)[key]
-        return str(key)
+        return key if isinstance(key, str) else list(self._items)[key]
 
     def __getitem__(self, key: str | int | slice) -> Any:
         if isinstance(key, slice):

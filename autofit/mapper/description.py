@@ -5,10 +5,12 @@ not depend on the process: no object addresses, no hash order, no prior ids.
 """
 
 import enum
+import functools
 import hashlib
 import inspect
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -27,7 +29,9 @@ def describe_constant(value: Any, _open: tuple[int, ...] = ()) -> Any:
     """Describe a value in terms of JSON.
 
     Arrays are described by type, shape and an md5 of their bytes; other objects by their class and
-    public attributes, which leaves out what starts with an underscore (caches, for instance).
+    public attributes, which leaves out what starts with an underscore (caches, for instance) unless
+    there is nothing else, and cached properties. Functions are described by name; those that have
+    none of their own, or hold values of where they were made, by these and by their code as well.
 
     Raises
     ------
@@ -84,7 +88,13 @@ def _describe_object(value: Any, inner: tuple[int, ...]) -> Any:
     if isinstance(value, enum.Enum):
         return {"type": "enum", "class_path": kind, "name": value.name}
     if inspect.isclass(value) or inspect.isroutine(value):
-        return {"type": "callable", "class_path": class_path(value)}
+        return {"type": "callable", "class_path": class_path(value), **_held(value, inner)}
+    if inspect.ismodule(value):
+        return {"type": "module", "name": value.__name__}
+    if isinstance(value, functools.partial):
+        parts = {"func": value.func, "args": value.args, "keywords": value.keywords}
+        described = {name: describe_constant(part, inner) for name, part in parts.items()}
+        return {"type": kind, **described}
     if isinstance(value, PurePath | complex | np.dtype):
         return {"type": kind, "value": str(value)}
     if isinstance(value, bytes | bytearray):
@@ -98,12 +108,35 @@ def _describe_object(value: Any, inner: tuple[int, ...]) -> Any:
         )
     attributes = dict(getattr(value, "__dict__", {}))
     attributes.update({name: getattr(value, name) for name in slots if hasattr(value, name)})
+    attributes = {
+        name: attribute
+        for name, attribute in sorted(attributes.items())
+        if not isinstance(getattr(type(value), name, None), functools.cached_property)
+    }
+    public = {name: a for name, a in attributes.items() if not name.startswith("_")}
     return {
         "type": "instance",
         "class_path": kind,
         "attributes": {
             name: describe_constant(attribute, inner)
-            for name, attribute in sorted(attributes.items())
-            if not name.startswith("_")
+            for name, attribute in (public or attributes).items()
         },
     }
+
+
+def _held(function: Any, inner: tuple[int, ...]) -> dict[str, Any]:
+    """What a method or function has besides its name; empty for an ordinary one."""
+    if inspect.ismethod(function):
+        return {"self": describe_constant(function.__self__, inner)}
+    held: dict[str, Any] = {}
+    if closure := getattr(function, "__closure__", None):
+        # Of a decorator's, say, some cannot be described, or are empty yet.
+        with suppress(ModelError, ValueError):
+            held["closure"] = [describe_constant(cell.cell_contents, inner) for cell in closure]
+    if "<lambda>" in getattr(function, "__qualname__", ""):
+        code = function.__code__
+        # Constants may be code objects, whose text has an address.
+        constants = [c for c in code.co_consts if not inspect.iscode(c)]
+        content = repr((code.co_code, code.co_names, constants, function.__defaults__))
+        held["code"] = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+    return held

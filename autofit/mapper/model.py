@@ -3,10 +3,11 @@
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
-from autofit.mapper.description import class_path
+from autofit.mapper.description import class_path, describe_constant
 from autofit.mapper.errors import ModelError
 from autofit.mapper.expression import Expression
 from autofit.mapper.prior import Prior
@@ -85,7 +86,13 @@ class Model(AbstractPriorModel, wraps=(type,)):
         return self._cls.__name__
 
     def _description(self) -> dict[str, Any]:
-        return {"type": "Model", "class_path": class_path(self._cls)}
+        description: dict[str, Any] = {"type": "Model", "class_path": class_path(self._cls)}
+        defaults = {}
+        for name, parameter in self._arguments.items():
+            if name not in self._items and parameter.default is not inspect.Parameter.empty:
+                with suppress(ModelError):
+                    defaults[name] = describe_constant(parameter.default)
+        return description | ({"defaults": defaults} if defaults else {})
 
     def _instance(self, arguments: Mapping[Prior, Any]) -> Any:
         return self._cls(

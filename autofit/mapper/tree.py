@@ -43,6 +43,13 @@ class Tree:
         self._items = {}
         self._assertions = []
 
+    def __copy__(self) -> "Tree":
+        """Return a copy whose items can be set without changing these; the items are shared."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._items, other._assertions = dict(self._items), list(self._assertions)
+        return other
+
     @property
     def _title(self) -> str:
         raise NotImplementedError

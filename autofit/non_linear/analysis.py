@@ -97,6 +97,23 @@ class Analysis:
             "of the instance as a JAX scalar."
         )
 
+    def modify_model(self, model: AbstractPriorModel) -> AbstractPriorModel:
+        """The model that is fitted in place of the one given; the same by default."""
+        return model
+
+    def modify_before_fit(self, paths: AbstractPaths, model: AbstractPriorModel) -> Analysis:
+        """The analysis that is fitted in place of this one, which may change; itself by default.
+
+        It is not called where a complete fit is loaded.
+        """
+        return self
+
+    def modify_after_fit(
+        self, paths: AbstractPaths, model: AbstractPriorModel, result: Result
+    ) -> Analysis:
+        """Called once a fit has ended, for instance to let go of memory; itself by default."""
+        return self
+
     def should_visualize(self, paths: AbstractPaths, during_analysis: bool = True) -> bool:
         """Whether the drawing hooks are worth calling; see `Visualizer.should_visualize`."""
         return self.Visualizer.should_visualize(paths, during_analysis)

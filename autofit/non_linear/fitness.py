@@ -48,9 +48,9 @@ class Fitness:
 
         NaN, and a point that breaks an assertion of the model, count as minus infinity: such a
         point has no likelihood and is never accepted. Points outside the cube are moved onto
-        its face first, so that the likelihood only ever sees parameters that its priors allow.
+        its faces first, so that the likelihood only ever sees parameters that its priors allow.
         """
-        vector = self.physical(jnp.clip(unit_vector, 0.0, 1.0))
+        vector = self.physical(unit_vector)
         value = self.analysis.log_likelihood_function(
             self.model.instance_from_vector(vector, xp=jnp)
         )
@@ -59,8 +59,14 @@ class Fitness:
         return jnp.where(allowed, value, -jnp.inf)
 
     def physical(self, unit_vector: jax.Array) -> jax.Array:
-        """The physical parameters of one point, shape ``(n_dim,)``."""
-        return self.model.vector_from_unit_vector(unit_vector, xp=jnp)
+        """The physical parameters of one point, shape ``(n_dim,)``.
+
+        A point on a face of the cube counts as the number next to it, for which priors without
+        limits have a finite value.
+        """
+        numbers = jnp.finfo(unit_vector.dtype)
+        inside = jnp.clip(unit_vector, numbers.tiny, 1.0 - 0.5 * numbers.eps)
+        return self.model.vector_from_unit_vector(inside, xp=jnp)
 
     def describe(self, unit_vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Physical parameters ``(n, n_dim)`` and log prior densities ``(n,)`` of many points."""

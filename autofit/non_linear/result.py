@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from autofit.mapper import AbstractPriorModel, GaussianPrior
+from autofit.mapper import AbstractPriorModel, GaussianPrior, TruncatedGaussianPrior
+from autofit.mapper.prior import Prior
 from autofit.non_linear.result_text import result_table, result_text
 from autofit.non_linear.samples import Samples
 from autofit.non_linear.weighted_quantile import sigma_probabilities
@@ -79,9 +81,10 @@ class Result:
     def model(self) -> AbstractPriorModel:
         """The model for a following fit: each prior is a Gaussian around what this fit found.
 
-        The mean is the median, and sigma the larger of the two 1 sigma errors, as PyAutoFit passes
-        priors on. Where the samples show no spread (a single sample has most of the weight), sigma
-        is half the 1 sigma interval of the prior that was fitted: the fit has not narrowed it.
+        The mean is the median, and sigma the larger of the two 1 sigma errors; the limits of the
+        prior that was fitted stay. Where the samples show no spread (a single sample has most of
+        the weight), sigma is half the 1 sigma interval of the prior that was fitted: the fit has
+        not narrowed it.
         """
         lower, upper = sigma_probabilities(1.0)
         medians = self.samples.median_pdf(as_instance=False)
@@ -91,7 +94,7 @@ class Result:
             sigma = max(error)
             if not sigma > 0:
                 sigma = float(prior.value_for(upper) - prior.value_for(lower)) / 2
-            passed_on.append(GaussianPrior(mean=median, sigma=sigma))
+            passed_on.append(_gaussian(median, sigma, *prior.limits))
         return self.fitted_model.with_priors(passed_on)
 
     @property
@@ -115,3 +118,9 @@ class Result:
 
     def __str__(self) -> str:
         return self.info
+
+
+def _gaussian(mean: float, sigma: float, lower: float, upper: float) -> Prior:
+    if math.isinf(lower) and math.isinf(upper):
+        return GaussianPrior(mean=mean, sigma=sigma)
+    return TruncatedGaussianPrior(mean=mean, sigma=sigma, lower_limit=lower, upper_limit=upper)

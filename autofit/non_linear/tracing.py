@@ -94,11 +94,12 @@ def require_traceable(function: Callable, example: jax.ShapeDtypeStruct, owner: 
 def _where(error: BaseException) -> str:
     """The innermost line of the traceback that is the user's own."""
     libraries = {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-    libraries |= {os.path.dirname(os.path.dirname(__file__))}  # this package
+    here = os.path.dirname(os.path.dirname(__file__))  # this package, and the planner beside it
+    libraries |= {here, os.path.join(os.path.dirname(here), "autofit_memplan")}
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not any(frame.filename.startswith(path) for path in libraries)
+        if not any(frame.filename.startswith(path + os.sep) for path in libraries)
         and not frame.filename.startswith("<")
     ]
     if not frames:

@@ -17,6 +17,7 @@ import jax
 import pytest
 
 from autofit_memplan import _cli_plan, cli
+from autofit_memplan.errors import TargetError
 from autofit_memplan.excess import NOISE_BYTES
 from autofit_memplan.records import Plan
 from autofit_memplan.sweep import Sweep
@@ -74,6 +75,15 @@ def build(*, logprior_fn, loglikelihood_fn, num_inner_steps, num_delete, chunk_s
         return (state[0], state[1].at[:num_delete].set(moved)), moved
 
     return SimpleNamespace(init=lambda positions, key: (positions, every(positions)), step=step)
+
+def fails_when_run(x):
+    def fail(x):
+        raise ValueError("there is no table for that")
+    value = jax.ShapeDtypeStruct((), x.dtype)
+    return jax.pure_callback(fail, value, x[0], vmap_method="sequential")
+
+def alone_only(x):
+    return jax.pure_callback(np.sum, jax.ShapeDtypeStruct((), x.dtype), x)
 
 def failing_build(**keywords):
     raise KeyError("no such keyword")
@@ -266,6 +276,7 @@ def test_what_does_not_fit_is_3_with_the_numbers(memplan):
         ("plan m:f --n 3 --all-targets --target v100", "--all-targets"),
         ("plan m:f --n 3 --measure --target v100", "--measure"),
         ("plan m:f --n 3 --plot nowhere/plan.png", "no folder 'nowhere'"),
+        ("plan m:f --n 3 --plot /", "no file can be written at '/'"),
         ("plan m:f --n 3 --dtype float16", "float16"),
         ("sweep m:f --chunks 1,x", "'x' is not a whole number"),
     ],
@@ -309,6 +320,23 @@ def test_only_fitting_nowhere_is_3(memplan, limit, code):
 
 
 @needs_gpu_compiler
+@pytest.mark.parametrize("unknown", [{"v100"}, {"v100", "h200"}])
+def test_a_gpu_that_the_assembler_does_not_know_hides_no_other(memplan, monkeypatch, unknown):
+    plan_calls = _cli_plan.plan_calls
+
+    def planned(function, example, n, budget, **options):
+        if budget.target in unknown:
+            raise TargetError(f"ptxas does not know {budget.target}. Take another one")
+        return plan_calls(function, example, n, budget, **options)
+
+    monkeypatch.setattr(_cli_plan, "plan_calls", planned)
+    code, out, _ = memplan("plan cli_module:with_example --n 5 --target v100 --target h200")
+    assert code == (cli.BAD_INPUT if "h200" in unknown else cli.SUCCESS)
+    assert "not planned: ptxas does not know v100" in out
+    assert ("yes" in out) == ("h200" not in unknown)
+
+
+@needs_gpu_compiler
 def test_all_targets_are_those_of_the_table(memplan, monkeypatch):
     monkeypatch.setattr(_cli_plan, "TARGETS", TARGETS[:2])
     _, out, _ = memplan("plan cli_module:with_example --n 5 --all-targets --json --no-cache")
@@ -338,6 +366,27 @@ def test_a_sweep_measures_and_writes_what_it_found(memplan, here):
     assert "wrote s.csv" in err
 
 
+def test_what_a_sweep_found_is_shown_also_where_it_cannot_be_written(memplan, here):
+    (here / "s.csv").symlink_to("/dev/full")
+    code, out, err = memplan("sweep cli_module:with_example --chunks 1 --csv s.csv")
+    assert code == cli.BAD_INPUT
+    assert "evaluations/s" in out and "No space left on device" in err
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "words"),
+    [
+        ("cli_module:large --n-dim 2", cli.INFEASIBLE, "the smallest batch needs 20.0 GiB"),
+        ("cli_module:fails_when_run --n-dim 2", cli.BAD_INPUT, "no batch could be measured"),
+        ("cli_module:alone_only --n-dim 2", cli.BAD_INPUT, "fails in a batch: NotImplementedError"),
+    ],
+)
+def test_a_sweep_of_nothing_says_so_by_its_code(memplan, what, code, words):
+    found, out, err = memplan(f"sweep {what} --chunks 1 --limit '1 GiB'")
+    assert found == code and words in err
+    assert ("batch" in out) == ("alone_only" not in what)
+
+
 @needs_gpu_compiler
 def test_a_sweep_for_a_target_is_predicted(memplan):
     code, out, _ = memplan("sweep cli_module:with_example --chunks 2,8 --target h100")
@@ -355,6 +404,30 @@ def test_devices_are_shown_with_their_budgets(memplan):
     assert first["budget"]["limit_bytes"] == GIB
     text = memplan("devices --limit '1 GiB'")[1]
     assert "limit 1 GiB" in text and "1.0 GiB" in text
+
+
+def test_devices_of_another_platform_than_the_cpu_s_need_no_cpu(memplan, monkeypatch):
+    local_devices = jax.local_devices
+
+    def without_cpu(*arguments, backend=None):
+        if backend == "cpu":
+            raise RuntimeError("Unknown backend cpu")
+        return local_devices()
+
+    monkeypatch.setattr(jax, "local_devices", without_cpu)
+    code, out, _ = memplan("devices")
+    assert code == cli.SUCCESS and "budget" in out
+    assert memplan("devices --limit nonsense")[0] == cli.BAD_INPUT
+
+
+def test_jax_that_does_not_start_is_said():
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cuda"}
+    command = [sys.executable, "-m", "autofit_memplan", "devices"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode == cli.SUCCESS:
+        pytest.skip("there is a GPU here")
+    assert done.returncode == cli.BAD_INPUT
+    assert "memplan: error: JAX does not start" in done.stderr
 
 
 def test_the_targets_are_those_of_the_table(memplan):

@@ -35,7 +35,8 @@ class Tree:
         return point
 
     def finish(self, memberships: str) -> Path:
-        (self.proc / "self" / "mountinfo").write_text("\n".join(self.mounts) + "\n")
+        mounts = "\n".join(self.mounts) + "\n"
+        (self.proc / "self" / "mountinfo").write_text(mounts, errors="surrogateescape")
         (self.proc / "self" / "cgroup").write_text(memberships)
         return self.proc
 
@@ -89,6 +90,14 @@ def test_v2_the_throttling_limit_counts_too(tree):
     v2(top / "job", 8 * GIB, 1 * GIB, 0, high=6 * GIB)
     accounts, _ = cgroup_accounts(tree.finish("0::/job\n"))
     assert [figures(a)[0] for a in accounts] == [8 * GIB, 6 * GIB]
+
+
+def test_a_mount_point_of_another_encoding_hides_nothing(tree):
+    tree.mounts.append("29 22 8:1 / /media/Donn\udce9es rw - ext4 /dev/sdb rw")
+    top = tree.mount("cgroup2", "rw")
+    v2(top / "job", 8 * GIB, 1 * GIB, 0)
+    accounts, _ = cgroup_accounts(tree.finish("0::/job\n"))
+    assert figures(accounts[0])[0] == 8 * GIB
 
 
 def test_v1_beside_an_empty_v2_tree(tree):

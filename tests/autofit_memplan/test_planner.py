@@ -112,6 +112,7 @@ def test_the_largest_free_block_limits_the_temporaries():
     with pytest.raises(InfeasibleError, match=r"one block of one call needs .* largest free block"):
         plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=MIB // 2))
     asked = plan_calls(heavy, X, 20, budget_of(100 * MIB, largest_block_bytes=9 * MIB), None)
+    assert not asked.fits
     assert "in one block" in asked.warnings[0]
 
 

@@ -11,6 +11,7 @@ import pytest
 from jax.experimental import sparse
 
 from autofit_memplan import DeviceBudget, plan_calls
+from autofit_memplan._cpu_scratch import cpu_scratch_bytes
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.scratch import library_scratch
 from autofit_memplan.targets import find_target
@@ -209,6 +210,17 @@ def test_a_program_that_cannot_be_read_is_a_warning():
 def test_on_cpu_a_factorisation_has_the_panels_of_its_products():
     here = jax.jit(jnp.linalg.cholesky).lower(jnp.eye(64)).compile()
     assert library_scratch(here.as_text(), "cpu") == (2 * jnp.eye(64).nbytes, ())
+
+
+def test_on_cpu_each_thread_has_panels_and_workspace_of_its_own():
+    one, many = (
+        jax.jit(jnp.linalg.eigh).lower(jnp.ones((batch, 100, 100))).compile().as_text()
+        for batch in (1, 8)
+    )
+    single = cpu_scratch_bytes(one, threads=4)
+    assert single >= (2 + 2) * jnp.eye(100).nbytes
+    assert cpu_scratch_bytes(many, threads=4) == 4 * single
+    assert cpu_scratch_bytes(many, threads=16) == 8 * single
 
 
 def blurred_mapping():

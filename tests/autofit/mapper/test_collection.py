@@ -36,6 +36,14 @@ def test_rows_are_numbered():
         assert model.prior_count == 6
 
 
+def test_numbers_are_positions_on_model_and_instance_alike():
+    model = Collection({1: _line(), 2: _line()})
+    assert model[0] is model["1"] and model[1] is model["2"]
+    model[1].slope = 7.0
+    instance = model.instance_from_prior_medians()
+    assert instance[1].slope == 7.0 != instance[0].slope
+
+
 def test_what_is_wrapped():
     prior = UniformPrior()
     line = Line(1.0, 2.0)

@@ -1,6 +1,7 @@
 """Identifiers: stable where the fit is the same, different where it is not."""
 
 import enum
+import functools
 import json
 import math
 import os
@@ -129,6 +130,67 @@ def test_values_that_json_does_not_know():
     loop = Line(1.0, None)
     loop.offset = loop
     assert identifier_for(loop) == identifier_for(loop)
+
+
+def _moffat(r, beta):
+    return (1 + r) ** -beta
+
+
+def _with_beta(beta):
+    def profile(r):
+        return _moffat(r, beta)
+
+    return profile
+
+
+class Hidden:
+    def __init__(self, value):
+        self._value = value
+
+
+def test_functions_that_hold_something_differ_by_it():
+    values = [
+        *(functools.partial(_moffat, beta=beta) for beta in (2.5, 4.5)),
+        *(_with_beta(beta) for beta in (2.5, 4.5)),
+        *(lambda r: r**2, lambda r: r**3, lambda r: -(r**2)),
+        *(Line(slope, 0.0).__call__ for slope in (1.0, 2.0)),
+        *(Hidden(value) for value in (1.0, 2.0)),
+        _moffat,
+    ]
+    identifiers = [identifier_for(value) for value in values]
+    assert len(set(identifiers)) == len(values)
+    assert identifier_for(_with_beta(2.5)) == identifiers[2]
+    assert identifier_for(Hidden(1.0)) == identifiers[-3]
+
+
+UNKNOWN = object()
+
+
+class Psf:
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    @functools.cached_property
+    def sum(self):
+        return float(np.sum(self.kernel))
+
+
+def test_a_cached_property_changes_nothing():
+    psf = Psf(np.ones(3))
+    before = identifier_for(psf)
+    assert psf.sum == 3.0
+    assert identifier_for(psf) == before != identifier_for(Psf(np.zeros(3)))
+
+
+def test_defaults_that_the_constructor_keeps_are_part_of_it():
+    def kind(n_pixels):
+        class Spotted:
+            def __init__(self, flux, order: int = n_pixels, anything=UNKNOWN):
+                pass
+
+        return Model(Spotted, flux=UniformPrior())
+
+    assert identifier_for(kind(30)) == identifier_for(kind(30)) != identifier_for(kind(40))
 
 
 def test_what_cannot_be_told_apart_is_refused():

@@ -194,6 +194,15 @@ def test_copies_are_separate_but_keep_the_parameters():
         assert (model.prior_count, other.prior_count) == (2, 1)
 
 
+def test_what_is_set_on_a_shallow_copy_stays_there():
+    model = _line()
+    other = copy.copy(model)
+    other.slope = 2.0
+    other.add_assertion(other.offset > 0.5)
+    assert (model.prior_count, other.prior_count) == (2, 1)
+    assert model.instance_from_unit_vector([0.1, 0.1]).offset == model.offset.value_for(0.1)
+
+
 def test_with_priors_keeps_structure_links_and_order():
     model = Collection(a=_line(), b=_line(), c=Model(Line, slope=1.0, offset=2.0))
     model.b.slope = model.a.slope

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from autofit.mapper import GaussianPrior
+from autofit.mapper import GaussianPrior, TruncatedGaussianPrior
 from autofit.non_linear.corner import corner
 from autofit.non_linear.paths import paths_for
 from autofit.non_linear.result import Result
@@ -31,9 +31,10 @@ def test_the_instance_is_the_best_sample(result):
     assert result.log_evidence == -12.345678901234567
 
 
-def test_the_model_passes_gaussian_priors_on(result, model):
+def test_the_model_passes_gaussian_priors_on_within_their_limits(result, model):
     priors = result.model.priors
-    assert all(isinstance(prior, GaussianPrior) for prior in priors)
+    assert [type(prior) for prior in priors] == [GaussianPrior, TruncatedGaussianPrior]
+    assert priors[1].limits == model.priors[1].limits == (-20.0, 20.0)
     # The posterior of the fixture: means 1 and -2, standard deviations 0.5 and 2.
     assert [prior.mean for prior in priors] == pytest.approx([1.0, -2.0], abs=0.01)
     assert [prior.sigma for prior in priors] == pytest.approx([0.5, 2.0], rel=0.02)

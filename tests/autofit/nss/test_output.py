@@ -66,3 +66,71 @@ def test_a_file_that_cannot_be_read_on_the_way_is_reported_and_sampling_goes_on(
     assert "could not write the results on the way" in caplog.text
     assert "Stale file handle" in caplog.text
     assert result.samples.samples_info["ended"] == "converged" and len(calls) > 1
+
+
+class Extended(af.Result):
+    @property
+    def best(self):
+        return self.log_likelihood
+
+
+def test_a_loaded_result_is_of_the_analysis_s_own_class():
+    class Own(CorrelatedGaussian):
+        Result = Extended
+
+    search = af.NSS(name="own", **SMALL)
+    first, again = (search.fit(cube(5, 5.0), Own()) for _ in range(2))
+    assert isinstance(first, Extended) and isinstance(again, Extended)
+    assert again.best == first.best and again.paths.is_complete
+
+
+class Failing(CorrelatedGaussian):
+    """Hooks as of another package: the samples are worth more than them."""
+
+    def make_result(self, samples_summary, paths):
+        raise AssertionError("never called with these arguments")
+
+    def visualize(self, paths, instance, during_analysis):
+        raise ZeroDivisionError
+
+    def modify_after_fit(self, paths, model, result):
+        raise KeyError("there is nothing to let go of")
+
+
+def test_hooks_that_fail_cost_no_samples(output):
+    with pytest.warns(UserWarning) as said:
+        result = af.NSS(name="hooks", **SMALL).fit(cube(5, 5.0), Failing())
+    texts = " ".join(str(warning.message) for warning in said)
+    for hook in ("make_result", "visualize", "modify_after_fit"):
+        assert f"Analysis.{hook} failed" in texts
+    assert type(result) is af.Result and result.paths.is_complete
+    assert list(output.rglob("samples.csv")) and list(output.rglob("model.results"))
+
+
+def test_the_analysis_may_change_the_model_and_itself_before_the_fit():
+    class Narrow(CorrelatedGaussian):
+        scale = 1.0
+
+        def modify_model(self, model):
+            return cube(5, 2.0)
+
+        def modify_before_fit(self, paths, model):
+            assert [prior.upper_limit for prior in model.priors] == [2.0] * 5
+            self.scale = 0.5
+            return self
+
+        def log_likelihood_function(self, instance):
+            return self.scale * super().log_likelihood_function(instance)
+
+    analysis = Narrow()
+    result = af.NSS(**SMALL).fit(cube(5, 5.0), analysis)
+    assert abs(result.samples.parameters).max() <= 2.0
+    best = result.samples.log_likelihood
+    assert best == pytest.approx(float(analysis.log_likelihood_function(result.instance)))
+    assert analysis.scale == 0.5
+
+
+def test_names_in_brackets_are_said_as_they_are(capsys):
+    options = SMALL | {"silence": False, "max_iterations": 1}
+    af.NSS(name="hst[f814w]", **options).fit(cube(5, 5.0), CorrelatedGaussian())
+    assert "hst[f814w]" in capsys.readouterr().out.replace("\n", "")

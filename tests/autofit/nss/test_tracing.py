@@ -1,13 +1,16 @@
 """A log-likelihood function that JAX cannot trace is refused, with the line and the remedy."""
 
 import math
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import autofit as af
 from autofit.non_linear.errors import NotTraceableError
+from autofit.non_linear.fitness import Fitness
 
 
 def analysis(function) -> af.Analysis:
@@ -67,3 +70,27 @@ def test_other_errors_are_the_users_own():
     model = af.Collection(x=af.UniformPrior(-1.0, 1.0))
     with pytest.raises(KeyError, match="flux"):
         af.NSS(silence=True).fit(model, analysis(broken))
+
+
+def test_the_line_is_found_in_a_folder_that_begins_like_the_package():
+    folder = Path(af.__file__).parent
+    source = "def likelihood(x):\n    return float(x)\n"
+    path = f"{folder}_workspace/fit.py"
+    names: dict = {}
+    exec(compile(source, path, "exec"), names)
+    with pytest.raises(NotTraceableError) as caught:
+        af.NSS(silence=True).fit(
+            af.Collection(x=af.UniformPrior(-1.0, 1.0)), analysis(names["likelihood"])
+        )
+    assert f'File "{path}", line 2, in likelihood' in str(caught.value)
+
+
+def test_a_point_on_a_face_of_the_cube_has_finite_parameters():
+    model = af.Collection(x=af.GaussianPrior(0.0, 1.0), y=af.UniformPrior(0.0, 1.0))
+    for is_double in (False, True):
+        with jax.enable_x64(is_double):
+            fitness = Fitness(model, analysis(lambda x: -(x**2)))
+            for face in (0.0, 1.0):
+                vector = fitness.physical(jnp.full(2, face))
+                assert np.isfinite(vector).all() and 5 < abs(float(vector[0])) < 40
+                assert float(vector[1]) == pytest.approx(face, abs=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,9 +101,9 @@ class RunOutput:
             with self._tolerated("the results on the way"):
                 result = self._result(run)
                 result.save()
-                self._visualize(result.instance, during_analysis=True)
+                self._visualize(lambda: result.instance, during_analysis=True)
         elif self._is_due("quick", run):
-            self._visualize(self._best_instance(run), during_analysis=True)
+            self._visualize(lambda: self._best_instance(run), during_analysis=True)
 
     def finish(self, run: Run, chunk_sizes: dict[str, Any]) -> Result:
         """Write the result; a converged fit is marked complete, another one can go on.
@@ -128,8 +128,10 @@ class RunOutput:
             self._paths.save_json("chunk_sizes", chunk_sizes)
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
+        with _reported("modify_after_fit"):
+            self._fitness.analysis.modify_after_fit(self._paths, self._fitness.model, result)
         if run.is_finished:
-            self._visualize(result.instance, during_analysis=False)
+            self._visualize(lambda: result.instance, during_analysis=False)
             self._complete()
         if self._failures and not self._paths.is_complete:
             unwritten = "; ".join(f"{what} ({error})" for what, error in self._failures.items())
@@ -178,18 +180,21 @@ class RunOutput:
 
     def _result(self, run: Run) -> Result:
         samples = samples_of(run, self._describe, self._fitness.model, self._info)
-        return self._fitness.analysis.make_result(samples, self._fitness.model, self._paths)
+        model, analysis = self._fitness.model, self._fitness.analysis
+        with _reported("make_result"):
+            return analysis.make_result(samples=samples, model=model, paths=self._paths)
+        return Result(samples, model, analysis, self._paths)
 
     def _best_instance(self, run: Run) -> Any:
         best = int(np.argmax(np.asarray(run.state.particles.loglikelihood)))
         vectors, _ = self._describe(run.state.particles.position)
         return self._fitness.model.instance_from_vector(np.asarray(vectors)[best])
 
-    def _visualize(self, instance: Any, during_analysis: bool) -> None:
+    def _visualize(self, best_instance: Callable[[], Any], during_analysis: bool) -> None:
         analysis = self._fitness.analysis
-        if analysis.should_visualize(self._paths, during_analysis):
-            with _reported("visualize"):
-                analysis.visualize(self._paths, instance, during_analysis)
+        with _reported("visualize"):
+            if analysis.should_visualize(self._paths, during_analysis):
+                analysis.visualize(self._paths, best_instance(), during_analysis)
 
 
 @contextmanager

@@ -180,6 +180,7 @@ class NSS:
         -----
         SIGTERM ends the run as Ctrl-C does, and then the process; SIGUSR1 saves the state.
         """
+        model = analysis.modify_model(model)
         self.options.check_for(model.prior_count)
         require_json("info", info)
         paths = self._paths(model)
@@ -187,7 +188,10 @@ class NSS:
         with folder_lock(paths.output_path), Signals(stopping=False):
             if paths.is_complete:
                 self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
-                return Result.load(paths, model, analysis)
+                return analysis.make_result(
+                    samples=paths.load_samples(model), model=model, paths=paths
+                )
+            analysis = analysis.modify_before_fit(paths=paths, model=model)
             fitness = Fitness(model, analysis)
             handler = paths.log_handler()
             logger.addHandler(handler)
@@ -286,5 +290,5 @@ class NSS:
 
     def _say(self, what: Any) -> None:
         """Print for the user, and keep it in `search.log`."""
-        self._console.print(what, highlight=False)
+        self._console.print(what, highlight=False, markup=False)
         logger.info("%s", what)
