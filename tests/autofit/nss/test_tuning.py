@@ -81,7 +81,7 @@ def test_with_noise_of_a_tenth_it_nearly_always_does(curve):
 
 def test_on_a_flat_curve_both_neighbours_are_tried_and_the_first_size_stays():
     ran = run(CURVES["flat"], 13)
-    assert ran.asked == [7, 25]
+    assert ran.asked == [25, 7]
     assert ran.tuner.best == 13
     assert [trial.chunk_size for trial in ran.tuner.trials] == [7, 13, 25]
 
@@ -139,25 +139,25 @@ def test_a_size_that_does_not_fit_ends_the_way_up():
     assert [size for size in ran.asked if size > 20] == [25], "nor would what is larger"
 
 
-def test_a_smaller_size_that_cannot_be_compiled_leaves_the_way_up():
+def test_a_larger_size_that_cannot_be_compiled_leaves_the_way_down():
     tuner = Tuner(ladder(N, 13, N), 13, COMPILE)
     tuner.observe(13, 100, 1.0)
-    assert tuner.wanted(LONG) == 7
-    tuner.refuse()
     assert tuner.wanted(LONG) == 25
+    tuner.refuse()
+    assert tuner.wanted(LONG) == 7
 
 
 def test_a_challenger_that_does_not_work_leaves_the_best():
-    tuner = Tuner([1, 2, 4, 8], 4, COMPILE)
+    tuner = Tuner([1, 2, 4, 8, 16], 4, COMPILE)
     tuner.observe(4, 100, 1.0)
-    assert tuner.wanted(LONG) == 2
+    assert tuner.wanted(LONG) == 8
     tuner.compiled(COMPILE)
-    assert tuner.current == 2
+    assert tuner.current == 8
     tuner.refuse()
     assert tuner.current == tuner.best == 4 and tuner.challenger is None
     assert [trial.chunk_size for trial in tuner.trials] == []
     tuner.observe(4, 100, 1.0)
-    assert tuner.wanted(LONG) == 8, "nor is 1 tried"
+    assert tuner.wanted(LONG) == 2, "nor is 16 tried"
 
 
 @pytest.mark.parametrize("moment", range(1, 60, 4))
@@ -186,7 +186,7 @@ def test_it_never_goes_above_a_lowered_ceiling(moment):
 def test_a_compilation_that_was_under_way_when_memory_ran_out_is_forgotten():
     tuner = Tuner(ladder(N, 13, N), 13, COMPILE)
     tuner.observe(13, 100, 1.0)
-    assert tuner.wanted(LONG) == 7
+    assert tuner.wanted(LONG) == 25
     tuner.lower(6)
     assert tuner.challenger is None and tuner.current == 6
     tuner.observe(6, 100, 1.0)

@@ -17,11 +17,14 @@ from typing import NamedTuple
 
 from autofit.non_linear.search.nest.nss._memory import balanced
 
-PAIRS, MOST_PAIRS = 3, 10
+PAIRS, MOST_PAIRS = 2, 10
 """Turns of the best and of the challenger before one of them is taken, at least and at most."""
 
 CLEARLY = 1.03
 """A challenger has to be so many times faster; less is noise."""
+
+NOISE = 0.02
+"""Scatter of a ratio that is expected at least, for two turns may agree by chance."""
 
 EXPECTED_GAIN = 0.25
 """Share of the remaining time that a better chunk size is expected to save, before any is tried."""
@@ -98,7 +101,7 @@ class Tuner:
         self._sizes = list(sizes)
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
         self._compile_seconds = compile_seconds
-        self._direction, self._stride = -1, 1
+        self._direction = self._stride = 1
         self._is_challenging = False  # its program is there
         self.best = self.current = start
         self.challenger: int | None = None
@@ -168,7 +171,8 @@ class Tuner:
         gains = [math.log(b / a) for a, b in zip(best, other, strict=False)]
         if len(gains) < PAIRS or len(best) != len(other):
             return
-        mean, scatter = statistics.mean(gains), statistics.stdev(gains) / math.sqrt(len(gains))
+        scatter = max(statistics.stdev(gains), NOISE) / math.sqrt(len(gains))
+        mean = statistics.mean(gains)
         needed = math.log(CLEARLY)
         if abs(mean - needed) > 2 * scatter or len(gains) >= MOST_PAIRS:
             self._decide(mean > needed)
