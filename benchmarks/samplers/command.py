@@ -182,7 +182,8 @@ def draw(fits: list[Fit], path: Path) -> None:
         column[0].set_title(problem.rpartition("cells.")[2], fontsize=10)
         for ax, name in zip(column, ("useful evaluations", "seconds of sampling"), strict=True):
             ax.axhline(0, color="#767676", lw=1, zorder=0)
-            ax.set(xscale="log", xlabel=name)
+            low, high = ax.get_xlim()
+            ax.set(xscale="log" if high > 3 * max(low, 1e-9) else "linear", xlabel=name)
         if problem == problems[0]:
             for ax in column:
                 ax.set_ylabel("log Z - truth" if known else "log Z - mean of all")
