@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 
 
-def default_device() -> jax.Device:
-    """The default device of this process: of `jax.default_device`, else the first local one."""
-    chosen = jax.config.jax_default_device
+def default_device() -> Any:
+    """The default ``jax.Device`` of this process: of `jax.default_device`, else the first here."""
+    chosen = getattr(jax.config, "jax_default_device", None)
     if isinstance(chosen, str):
         return jax.local_devices(backend=chosen)[0]
     return chosen or jax.local_devices()[0]
