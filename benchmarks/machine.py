@@ -6,14 +6,19 @@ import platform
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import jax
 import psutil
 
 
 def machine() -> dict[str, object]:
-    """Device, versions and command, to be put beside every result."""
+    """Device, versions and command, to be put beside every result.
+
+    Of files anywhere on the machine the command keeps the name alone.
+    """
     main = getattr(sys.modules["__main__"], "__spec__", None)
+    arguments = [Path(text).name if Path(text).is_absolute() else text for text in sys.argv[1:]]
     versions = {}
     for name in ("jax", "jaxlib", "blackjax", "numpy"):
         try:
@@ -27,7 +32,7 @@ def machine() -> dict[str, object]:
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
         "versions": versions,
-        "command": shlex.join(["python", "-m", main.name.removesuffix(".__main__"), *sys.argv[1:]])
+        "command": shlex.join(["python", "-m", main.name.removesuffix(".__main__"), *arguments])
         if main
         else sys.argv[0],
     }
