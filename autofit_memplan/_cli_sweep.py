@@ -7,7 +7,8 @@ import argparse
 from rich.text import Text
 
 from autofit_memplan._cli_output import at_work, rows, show, written
-from autofit_memplan.errors import InfeasibleError, MeasureError
+from autofit_memplan.certify import infeasible
+from autofit_memplan.errors import MeasureError
 from autofit_memplan.measure import Batch, Job
 from autofit_memplan.plots import draw_sweep, require_matplotlib
 from autofit_memplan.sweep import Sweep, sweep_here, sweep_target
@@ -59,11 +60,10 @@ def _require_some(result: Sweep) -> None:
     MeasureError
         When none could be measured.
     """
-    limit, batches = result.budget and result.budget.limit_bytes, result.batches
-    needed = [batch.predicted_bytes for batch in batches if batch.predicted_bytes is not None]
-    if limit is not None and needed and min(needed) > limit:
-        raise InfeasibleError.compose("the smallest batch", min(needed), limit)
-    if not result.target and all(batch.measured_bytes is None for batch in batches):
+    budget, predicted = result.budget, [b.footprint for b in result.batches if b.footprint]
+    if budget and predicted and not any(map(budget.holds, predicted)):
+        raise infeasible("the smallest batch", predicted[0], budget)
+    if not result.target and all(batch.measured_bytes is None for batch in result.batches):
         raise MeasureError("no batch could be measured; the table says why.")
 
 

@@ -81,7 +81,7 @@ def certify(
             if chunk == 1 or request != "auto":
                 raise
             return max(int(guess.at(chunk)), limit + 1)
-        return demand(compiled[chunk].footprint, budget)
+        return budget.demand(compiled[chunk].footprint)
 
     n, limit = candidate.n, budget.limit_bytes
     guess = Line(call.total_bytes - per_call, candidate.calls_held * per_call)
@@ -142,21 +142,9 @@ def with_scratch(program: Program, more_bytes: int) -> Program:
     return program._replace(footprint=footprint)
 
 
-def demand(footprint: Footprint, budget: DeviceBudget) -> int:
-    """Bytes to hold against the limit: the total, or more where one block stands in the way.
-
-    XLA allocates the temporaries of a program as one contiguous block. What they have above the
-    largest block that is free counts as being above the limit.
-    """
-    if budget.largest_block_bytes is None or footprint.temp_bytes <= budget.largest_block_bytes:
-        return footprint.total_bytes
-    excess = footprint.temp_bytes - budget.largest_block_bytes
-    return max(footprint.total_bytes, budget.limit_bytes + excess)
-
-
 def memory_notes(plan: ProgramPlan, per_call: int, budget: DeviceBudget) -> list[str]:
     notes = []
-    if demand(plan.footprint, budget) > budget.limit_bytes:
+    if not budget.holds(plan.footprint):
         notes.append(
             f"{plan.name} at the chunk size asked for, {plan.chunk_size}, needs "
             f"{_sizes(plan.footprint, budget)}; chunk_size='auto' looks for one that fits"

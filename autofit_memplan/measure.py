@@ -25,7 +25,6 @@ import psutil
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from autofit_memplan.budget import read_budget
-from autofit_memplan.certify import demand
 from autofit_memplan.device import default_device
 from autofit_memplan.errors import MeasureError
 from autofit_memplan.footprint import Program, compile_program
@@ -164,7 +163,7 @@ def compile_batch(problem: Problem, chunk_size: int, budget: DeviceBudget) -> tu
     except (NotImplementedError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise SpecError(f"{problem.spec} fails in a batch: {what}") from error
-    return program, demand(program.footprint, budget) <= budget.limit_bytes
+    return program, budget.holds(program.footprint)
 
 
 def peak_growth(device: Any, run: Callable[[], None]) -> int:

@@ -15,7 +15,6 @@ from autofit_memplan.certify import (
     ChunkRequest,
     certify,
     compile_at,
-    demand,
     infeasible,
     memory_notes,
     with_scratch,
@@ -204,7 +203,7 @@ def _plan(
         notes += (f"library scratch holds {each} a call measured beyond XLA's figures",)
     compiler = partial(compile_program, platform=budget.platform, target=budget.target, cache=cache)
     call = with_scratch(compiler(*one_call), excess_bytes)
-    if demand(call.footprint, budget) > budget.limit_bytes:
+    if not budget.holds(call.footprint):
         raise infeasible("one call", call.footprint, budget)
     warnings = dict.fromkeys((*notes, *call.warnings))
     live, plans = {"call": Live(call.compile)}, []
@@ -244,7 +243,7 @@ def _alternative(
     return Alternative(
         chunk_size=chunk,
         predicted_bytes=program.footprint.total_bytes,
-        fits=demand(program.footprint, budget) <= budget.limit_bytes,
+        fits=budget.holds(program.footprint),
         compile=program.compile,
     )
 

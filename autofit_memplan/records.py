@@ -69,6 +69,21 @@ class DeviceBudget(_Record):
     lines: tuple[BudgetLine, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def demand(self, footprint: Footprint) -> int:
+        """Bytes to hold against the limit: the total, or more where one block stands in the way.
+
+        XLA allocates the temporaries of a program as one contiguous block. What they have above the
+        largest block that is free counts as being above the limit.
+        """
+        block = self.largest_block_bytes
+        if block is None or footprint.temp_bytes <= block:
+            return footprint.total_bytes
+        return max(footprint.total_bytes, self.limit_bytes + footprint.temp_bytes - block)
+
+    def holds(self, footprint: Footprint) -> bool:
+        """Whether a program with that footprint fits."""
+        return self.demand(footprint) <= self.limit_bytes
+
 
 class Footprint(_Record):
     """The device memory of one compiled program, as XLA's ``memory_analysis`` states it.
@@ -243,12 +258,7 @@ class Plan(_Record):
     @property
     def fits(self) -> bool:
         """Whether every program's certified footprint is within the budget."""
-        block = self.budget.largest_block_bytes
-        return all(
-            p.predicted_bytes <= self.budget.limit_bytes
-            and (block is None or p.footprint.temp_bytes <= block)
-            for p in self.programs
-        )
+        return all(self.budget.holds(p.footprint) for p in self.programs)
 
     def executable(self, name: str) -> Any:
         """The compiled program that was certified, ready to be called; only in this process.

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autofit_memplan.certify import demand
 from autofit_memplan.errors import MemplanError
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.records import DeviceBudget
@@ -147,7 +146,7 @@ def value_at_example(problem: Problem, budget: DeviceBudget) -> float | None:
         program = compile_program(problem.function, problem.example, platform=budget.platform)
     except jax.errors.JaxRuntimeError as error:
         raise SpecError(f"{problem.spec} cannot be compiled: {_shown(error)}") from error
-    if demand(program.footprint, budget) > budget.limit_bytes:
+    if not budget.holds(program.footprint):
         return None
     try:
         value = float(program.executable(problem.example))

@@ -25,7 +25,6 @@ from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._block import CAPACITY, block_program
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit_memplan import DeviceBudget, TargetError, read_budget
-from autofit_memplan.certify import demand
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.measure import peak_growth
 from autofit_memplan.specs import Problem, load_problem
@@ -68,7 +67,7 @@ def measure_case(case: Case) -> Iterator[Outcome]:
     outcome = Outcome(case=case, budget_bytes=budget.limit_bytes, footprint=program.footprint)
     yield outcome
 
-    if demand(program.footprint, budget) > budget.limit_bytes:
+    if not budget.holds(program.footprint):
         outcome = outcome.noted(f"not run: the budget is {format_bytes(budget.limit_bytes)}")
     else:
         outcome = _timed(outcome, program.executable, state)
