@@ -25,6 +25,8 @@ class Fastest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     chunk_size: PositiveInt
+    is_settled: bool = True
+    """Whether nothing was left to try."""
 
 
 class Preference(NamedTuple):
@@ -34,8 +36,8 @@ class Preference(NamedTuple):
     chosen_by: ChosenBy
 
     def balanced(self, n: int) -> Preference:
-        """For a program of `n` calls; what an earlier run has found stays as it is."""
-        if self.chosen_by == "earlier run":
+        """For a program of `n` calls; what earlier runs have found stays as it is."""
+        if self.chosen_by in ("earlier run", "unfinished search"):
             return self
         size = balance(n, min(self.chunk_size, n))
         return Preference(size, "memory" if size == n else self.chosen_by)
@@ -55,7 +57,8 @@ def preference(key: str | None, call: Footprint, platform: str) -> Preference | 
     """
     known = load(key, Fastest) if key else None
     if known:
-        return Preference(known.chunk_size, "earlier run")
+        chosen_by = "earlier run" if known.is_settled else "unfinished search"
+        return Preference(known.chunk_size, chosen_by)
     in_cache = calls_in_cache(call, platform)
     return Preference(in_cache, "CPU cache") if in_cache else None
 
@@ -83,7 +86,7 @@ def choice_key(call_key: str | None, *sizes: object) -> str | None:
     return hashlib.sha256("\n".join(map(str, ("fastest", call_key, *sizes))).encode()).hexdigest()
 
 
-def remember(key: str | None, chunk_size: int) -> None:
+def remember(key: str | None, chunk_size: int, is_settled: bool = True) -> None:
     """Keep it for the next run."""
     if key:
-        store(key, Fastest(chunk_size=chunk_size))
+        store(key, Fastest(chunk_size=chunk_size, is_settled=is_settled))

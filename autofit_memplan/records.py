@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from autofit_memplan.report import PlanReport
 
 
-ChosenBy = Literal["memory", "request", "CPU cache", "earlier run"]
+ChosenBy = Literal["memory", "request", "CPU cache", "earlier run", "unfinished search"]
 
 
 class _Record(BaseModel):
@@ -216,7 +216,7 @@ class Live(NamedTuple):
 
     compile: Callable[[], Any]
     at_chunk: Callable[[int], Alternative] | None = None
-    remember: Callable[[int], None] | None = None
+    remember: Callable[[int, bool], None] | None = None
 
 
 class Plan(_Record):
@@ -300,10 +300,20 @@ class Plan(_Record):
 
         self._live[name] = self._live[name]._replace(compile=compile_again)
 
-    def remember(self, name: str, chunk_size: int) -> None:
-        """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``."""
+    def remember(self, name: str, chunk_size: int, is_settled: bool = True) -> None:
+        """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``.
+
+        Parameters
+        ----------
+        name
+            Of the program.
+        chunk_size
+            The fastest.
+        is_settled
+            Whether the search for it had come to its end.
+        """
         if keep := self._live[name].remember:
-            keep(chunk_size)
+            keep(chunk_size, is_settled)
 
     def __eq__(self, other: object) -> bool:
         """Same record: a plan read back from JSON equals the one that holds executables."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+
+_ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""As `af.NSS` samples: OpenBLAS's threads inside those of XLA slow each other down."""
 
 
 def lines_from(
@@ -30,13 +35,20 @@ def lines_from(
     if timeout <= 0:
         return [], "not begun: no time was left"
     command = [sys.executable, "-m", module, *arguments]
-    env = os.environ | dict(environment or {})
+    env = os.environ | _ONE_BLAS_THREAD | dict(environment or {})
     try:
         run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
-        text, complaint = run.stdout, ""
-        if run.returncode:
-            complaint = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+        text, complaint = run.stdout, _complaint(run.returncode, run.stderr)
     except subprocess.TimeoutExpired as expired:
         text, complaint = (expired.stdout or b"").decode(), f"not done after {timeout:.0f} s"
     lines = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
     return lines, complaint
+
+
+def _complaint(status: int, stderr: str) -> str:
+    if status == 0:
+        return ""
+    if status < 0:
+        return f"ended by {signal.Signals(-status).name}"
+    errors = re.findall(r"^[\w.]*(?:Error|Exception|Exit|Interrupt)\b.*", stderr, re.MULTILINE)
+    return (errors or stderr.strip().splitlines() or [f"exit status {status}"])[-1]

@@ -1,13 +1,15 @@
 """`python -m benchmarks.samplers`: whole fits by several nested samplers, side by side in one run.
 
-Every sampler on every problem is a process of its own, one at a time and under a time limit, with
-a plan cache of its own, and makes one fit for each seed. A table is printed; `--output` gets the
-JSON, and a picture beside it. What a process had not done when its time was up is listed there
-as missing. `--problems lens` takes the small lens cells, whose evidence nobody knows, instead of
-the analytic ones; `--problems demo` the lens of ``make demo``.
+Every sampler on every problem is a process of its own, one at a time and under a time limit, and
+makes one fit for each seed, each with an empty plan cache. A table is printed; `--output` gets the
+JSON after every process, and a picture beside it at the end. What a process had not done when its
+time was up is listed there as missing. `--problems lens` takes the small lens cells, whose evidence
+nobody knows, instead of the analytic ones; `--problems demo` the lens of ``make demo``.
 
-"moved" is the largest distance, over parameters, of the sampler's mean from the mean over all
-samplers, in standard deviations of the posterior.
+"wall s" is all of the first fit, compiling included: what a user pays who fits once. Sampling and
+what is per second of it are medians. "moved" is the largest distance, over parameters, of the
+sampler's mean from that over the other samplers which are not ours, in standard deviations of the
+posterior.
 """
 
 from __future__ import annotations
@@ -16,18 +18,19 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
 from benchmarks.samplers.outcome import Outcome, Settings
 from benchmarks.samplers.problems import ANALYTIC, DEMO, LENS, PROBLEMS
@@ -36,8 +39,9 @@ from benchmarks.samplers.runs import SAMPLERS, SETTINGS
 FIRST_SEED = 1
 _COLUMNS = (
     *("sampler", "fits", "log Z", "rms error", "rms pull", "useful", "total"),
-    *("ESS", "sampling s", "other s", "useful/s", "ESS/s", "moved"),
+    *("ESS", "wall s", "ESS/wall s", "sampling s", "useful/s", "ESS/s", "moved"),
 )
+_WIDTH = 170  # of the table, where no terminal says
 _GROUPS = {"analytic": ANALYTIC, "lens": LENS, "demo": DEMO, "all": PROBLEMS}
 _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
 
@@ -45,7 +49,7 @@ _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
 class Fit(BaseModel):
     """One fit of one problem by one sampler; see `Outcome` for the figures."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     problem: str
     n_dim: int
@@ -88,31 +92,24 @@ def make_fits(job: Job) -> None:
     problem = PROBLEMS[job.problem]()
     fit = SAMPLERS[job.sampler](problem, job.settings)
     for seed in range(FIRST_SEED, FIRST_SEED + job.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["AUTOFIT_MEMPLAN_CACHE"] = folder  # a chunk size found is not handed on
+            outcome = fit(seed)
         row = Fit(
             problem=problem.name,
             n_dim=problem.n_dim,
             true_log_evidence=problem.log_evidence,
             sampler=job.sampler,
             seed=seed,
-            outcome=fit(seed),
+            outcome=outcome,
         )
         print(row.model_dump_json(), flush=True)
 
 
 def run_job(job: Job, timeout: float) -> tuple[list[Fit], str]:
     """The fits that a fresh process made, and why there are not more of them, or ``""``."""
-    command = [sys.executable, "-m", "benchmarks.samplers", "--child", job.model_dump_json()]
-    with tempfile.TemporaryDirectory() as cache:
-        env = os.environ | {"AUTOFIT_MEMPLAN_CACHE": cache}
-        try:
-            run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
-            text, complaint = run.stdout, ""
-            if run.returncode:
-                complaint = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        except subprocess.TimeoutExpired as expired:
-            text = (expired.stdout or b"").decode()
-            complaint = f"not done after {timeout:.0f} s"
-    lines = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+    arguments = ("--child", job.model_dump_json())
+    lines, complaint = lines_from("benchmarks.samplers", *arguments, timeout=timeout)
     return [Fit.model_validate_json(line) for line in lines], complaint
 
 
@@ -127,7 +124,7 @@ def tables(fits: list[Fit]) -> Iterable[Table]:
             table.add_column(column, justify="left" if column == "sampler" else "right")
         for sampler in dict.fromkeys(fit.sampler for fit in some):
             rows = [fit for fit in some if fit.sampler == sampler]
-            table.add_row(sampler, *_cells(rows), f"{_moved(rows, some):.2f}")
+            table.add_row(sampler, *_cells(rows), _moved(sampler, some))
         yield table
 
 
@@ -135,6 +132,7 @@ def _cells(fits: list[Fit]) -> list[str]:
     columns = Outcome(*zip(*(fit.outcome for fit in fits), strict=True))
     useful, seconds = np.array(columns.useful_evaluations), np.array(columns.sampling_seconds)
     size, total = np.array(columns.effective_sample_size), columns.total_evaluations
+    first = fits[0].outcome
     error, stated = np.mean(columns.log_evidence), np.mean(columns.log_evidence_error)
     rms = [np.sqrt(np.mean(np.square([getattr(f, k) for f in fits]))) for k in ("error", "pull")]
     return [
@@ -144,19 +142,30 @@ def _cells(fits: list[Fit]) -> list[str]:
         f"{useful.mean():,.0f}",
         "-" if None in total else f"{np.mean(total):,.0f}",
         f"{size.mean():,.0f}",
+        f"{first.wall_seconds:.1f}",
+        f"{first.effective_sample_size / first.wall_seconds:,.0f}",
         f"{np.median(seconds):.2f}",
-        f"{columns.other_seconds[0]:.1f}",  # what a user pays who fits once
         f"{np.median(useful / seconds):,.0f}",
         f"{np.median(size / seconds):,.0f}",
     ]
 
 
-def _moved(rows: list[Fit], fits: list[Fit]) -> float:
-    mean, all_means = (
-        np.mean([f.outcome.posterior_mean for f in some], axis=0) for some in (rows, fits)
-    )
-    deviation = np.mean([fit.outcome.posterior_deviation for fit in fits], axis=0)
-    return float(np.max(np.abs(mean - all_means) / deviation))
+def _moved(sampler: str, fits: list[Fit]) -> str:
+    means = {name: np.mean(rows, axis=0) for name, rows in _by_sampler(fits, "posterior_mean")}
+    others = [mean for name, mean in means.items() if name != sampler and not _is_ours(name)]
+    if not others:
+        return "-"
+    deviation = np.median([fit.outcome.posterior_deviation for fit in fits], axis=0)
+    return f"{np.max(np.abs(means[sampler] - np.mean(others, axis=0)) / deviation):.2f}"
+
+
+def _by_sampler(fits: list[Fit], field: str) -> Iterable[tuple[str, list[Any]]]:
+    for name in dict.fromkeys(fit.sampler for fit in fits):
+        yield name, [getattr(fit.outcome, field) for fit in fits if fit.sampler == name]
+
+
+def _is_ours(sampler: str) -> bool:
+    return sampler.startswith("af.")
 
 
 def draw(fits: list[Fit], path: Path) -> None:
@@ -170,23 +179,26 @@ def draw(fits: list[Fit], path: Path) -> None:
     for column, problem in zip(axes.T, problems, strict=True):
         some = [fit for fit in fits if fit.problem == problem]
         known = some[0].true_log_evidence is not None
-        middle = 0.0 if known else np.mean([fit.outcome.log_evidence for fit in some])
+        middle = np.mean([np.mean(all_z) for _, all_z in _by_sampler(some, "log_evidence")])
         for sampler in dict.fromkeys(fit.sampler for fit in some):
             rows = [fit for fit in some if fit.sampler == sampler]
             columns = Outcome(*zip(*(fit.outcome for fit in rows), strict=True))
             away = [f.error if known else f.outcome.log_evidence - middle for f in rows]
             costs = (columns.useful_evaluations, columns.sampling_seconds)
             for ax, x in zip(column, costs, strict=True):
+                # the same chains in other chunks: a ring around the dot
+                dot: dict[str, Any] = (
+                    {"ms": 8, "mfc": "none"} if "no chunks" in sampler else {"ms": 4}
+                )
                 colour, bar = colours[sampler], columns.log_evidence_error
-                ax.errorbar(x, away, bar, fmt="o", ms=4, lw=1, color=colour, label=sampler)
+                ax.errorbar(x, away, bar, fmt="o", lw=1, color=colour, label=sampler, **dot)
         column[0].set_title(problem.rpartition("cells.")[2], fontsize=10)
         for ax, name in zip(column, ("useful evaluations", "seconds of sampling"), strict=True):
             ax.axhline(0, color="#767676", lw=1, zorder=0)
             low, high = ax.get_xlim()
             ax.set(xscale="log" if high > 3 * max(low, 1e-9) else "linear", xlabel=name)
-        if problem == problems[0]:
-            for ax in column:
-                ax.set_ylabel("log Z - truth" if known else "log Z - mean of all")
+        for ax in column:
+            ax.set_ylabel("log Z - truth" if known else "log Z - mean of the samplers")
     ncols = 2 * len(problems)  # as many as fit side by side
     handles = {h.get_label(): h for ax in axes[0] for h in ax.get_legend_handles_labels()[0]}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=ncols)
@@ -212,7 +224,7 @@ def main() -> None:
     parser.add_argument("--n-live", type=int, default=Settings().n_live)
     parser.add_argument("--num-delete", type=int, default=Settings().num_delete)
     parser.add_argument("--n-eff", type=int, default=Settings().n_eff, help="of nautilus")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for each process")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for each fit")
     parser.add_argument("--output", type=Path, help="of the JSON; a .png goes beside it")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -220,29 +232,33 @@ def main() -> None:
         make_fits(Job.model_validate_json(options.child))
         return
     settings = Settings(n_live=options.n_live, num_delete=options.num_delete, n_eff=options.n_eff)
-    chosen = _GROUPS[options.problems]
-    console, fits, missing = Console(width=None if sys.stdout.isatty() else 140), [], []
-    for problem in chosen:
-        for sampler in SAMPLERS:
-            name = f"{sampler} on {problem}"
-            if not re.search(options.only, name):
-                continue
-            job = Job(problem=problem, sampler=sampler, seeds=options.seeds, settings=settings)
-            done, complaint = run_job(job, options.timeout)
-            fits += done
-            if complaint:
-                missing.append({"problem": problem, "sampler": sampler, "why": complaint})
-            ending = f": {complaint}" if complaint else ""
-            console.print(f"{name}, {len(done)} of {options.seeds} fits{ending}", highlight=False)
+    jobs = [
+        Job(problem=problem, sampler=sampler, seeds=options.seeds, settings=settings)
+        for problem in _GROUPS[options.problems]
+        for sampler in SAMPLERS
+        if re.search(options.only, f"{sampler} on {problem}")
+    ]
+    if not jobs:
+        parser.error(f"--only {options.only}: no 'SAMPLER on PROBLEM' is like it")
+    result: dict[str, Any] = {
+        "machine": machine() | {"samplers": versions()},
+        "settings": {**settings.model_dump(), "seeds": options.seeds, "samplers": SETTINGS},
+        "missing": [],
+        "fits": [],
+    }
+    console, fits = Console(width=None if sys.stdout.isatty() else _WIDTH), []
+    for job in jobs:
+        done, complaint = run_job(job, options.timeout * options.seeds)
+        fits += done
+        result["fits"] += [fit.record() for fit in done]
+        if complaint:
+            why = {"problem": job.problem, "sampler": job.sampler, "why": complaint}
+            result["missing"].append(why)
+        if options.output:
+            options.output.write_text(json.dumps(result, indent=1))
+        ending = f"{len(done)} of {options.seeds} fits" + (f": {complaint}" if complaint else "")
+        console.print(f"{job.sampler} on {job.problem}, {ending}", highlight=False)
     for table in tables(fits):
         console.print(table)
-    if options.output:
-        result = {
-            "machine": machine() | {"samplers": versions()},
-            "settings": {**settings.model_dump(), "seeds": options.seeds, "samplers": SETTINGS},
-            "missing": missing,
-            "fits": [fit.record() for fit in fits],
-        }
-        options.output.write_text(json.dumps(result, indent=1))
-        if fits:
-            draw(fits, options.output.with_suffix(".png"))
+    if options.output and fits:
+        draw(fits, options.output.with_suffix(".png"))

@@ -18,6 +18,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_live: int = 250
+    """Not of nautilus, which trains its networks on them: there it is its default, 2,000."""
     num_delete: int = 50
     termination: float = -3.0
     n_eff: int = 10_000
@@ -53,6 +54,11 @@ class Outcome(NamedTuple):
     other_seconds: float
     posterior_mean: tuple[float, ...]
     posterior_deviation: tuple[float, ...]
+
+    @property
+    def wall_seconds(self) -> float:
+        """From the call of the sampler to its result."""
+        return self.sampling_seconds + self.other_seconds
 
 
 Fitter = Callable[[int], Outcome]

@@ -36,7 +36,6 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
             lambda unit: unit,
             lambda points: np.asarray(compiled["batch"](points)),
             n_dim=problem.n_dim,
-            n_live=settings.n_live,
             n_batch=N_BATCH,
             vectorized=True,
             pass_dict=False,

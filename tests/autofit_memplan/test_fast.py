@@ -83,8 +83,8 @@ def test_an_entry_that_makes_no_sense_is_no_preference(plan_cache, chunk_size):
     remember(KEY, 13)
     (path,) = plan_cache.iterdir()
     text = path.read_text()
-    assert text.count(":13}") == 1
-    path.write_text(text.replace(":13}", f":{chunk_size}}}"))
+    assert text.count(":13,") == 1
+    path.write_text(text.replace(":13,", f":{chunk_size},"))
     assert preference(KEY, call_of(MIB), "gpu") is None
 
 

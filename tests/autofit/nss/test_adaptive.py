@@ -193,13 +193,15 @@ def test_memory_that_runs_out_on_trial_costs_nothing_else():
     assert plan.compiled == [5, 13] and program.lowered == [] and len(program.refused) == 1
 
 
-def test_memory_that_runs_out_for_the_proven_chunk_as_well_lowers_it():
+@pytest.mark.parametrize(("left", "ways"), [(2, 1), (1, 2)])
+def test_memory_that_runs_out_for_the_proven_chunk_as_well_lowers_it(left, ways):
     most = [5]
     plan = Planned(5, lambda chunk, x: fails_above(most[0])(chunk, x))
     program = on_trial(plan, 13)
-    most[0] = 2
-    assert program(21) == 42 and program.chunk_size == 2
+    most[0] = left
+    assert program(21) == 42 and program.chunk_size == left
     assert len(program.refused) == 1 and "5 calls at once became 2" in program.lowered[0]
+    assert len(program.lowered) == ways
 
 
 # Whole fits
@@ -239,20 +241,21 @@ def undisturbed():
 
 
 @pytest.mark.parametrize(
-    ("name", "calls", "chunks"),
+    ("chunk_size", "name", "calls", "chunks"),
     [
-        ("init", [1], ["4 calls at once became 2"]),
-        ("step", [1], ["4 calls at once became 2"]),
-        ("step", [3, 4], ["4 calls at once became 2", "2 calls at once became 1"]),
+        (N_STEP, "init", [1], ["4 calls at once became 2"]),
+        (N_STEP, "step", [1], ["4 calls at once became 2"]),
+        (N_STEP, "step", [3, 4], ["4 calls at once became 2", "2 calls at once became 1"]),
+        ("auto", "step", [3, 4], ["4 calls at once became 2", "2 calls at once became 1"]),
     ],
-    ids=["init", "first step", "on the way, twice"],
+    ids=["init", "first step", "on the way, twice", "twice, while a faster one is looked for"],
 )
 def test_out_of_memory_changes_the_chunk_and_not_the_chain(
-    name, calls, chunks, out_of_memory_at, samplings, undisturbed, caplog
+    chunk_size, name, calls, chunks, out_of_memory_at, samplings, undisturbed, caplog
 ):
     out_of_memory_at(name, calls)
     with caplog.at_level(logging.INFO, "autofit"):
-        result = fit(chunk_size=N_STEP, scheduler="map")
+        result = fit(chunk_size=chunk_size, scheduler="map")
     said = samplings[0].lowered
     assert [text in line for text, line in zip(chunks, said, strict=True)] == [True] * len(chunks)
     for line in said:
@@ -260,16 +263,17 @@ def test_out_of_memory_changes_the_chunk_and_not_the_chain(
     assert_same_bits(result, undisturbed)
 
 
+@pytest.mark.parametrize("chunk_size", [N_STEP, "auto"])
 def test_without_memory_for_one_call_the_saved_state_goes_on(
-    out_of_memory_at, undisturbed, tmp_path, monkeypatch
+    chunk_size, out_of_memory_at, undisturbed, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
     out_of_memory_at("step", range(4, 100))
     with pytest.raises(OutOfMemoryError, match="run the same script again"):
-        fit(name="cut", chunk_size=N_STEP, scheduler="map")
+        fit(name="cut", chunk_size=chunk_size, scheduler="map")
     assert list(tmp_path.rglob("checkpoint")) and not list(tmp_path.rglob(".completed"))
     out_of_memory_at("step", ())
-    result = fit(name="cut", chunk_size=N_STEP, scheduler="map")
+    result = fit(name="cut", chunk_size=chunk_size, scheduler="map")
     assert result.samples.samples_info["ended"] == "converged"
     assert_same_bits(result, undisturbed)
 

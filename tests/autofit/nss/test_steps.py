@@ -13,7 +13,7 @@ from elementwise import N_STEP, assert_same_bits, fit, recorded_samplings
 from autofit.non_linear.search.nest.nss import _loop, _steps, _tuning
 from autofit.non_linear.search.nest.nss._memory import Plan
 from autofit.non_linear.search.nest.nss._steps import TunedStep
-from autofit.non_linear.search.nest.nss._tuning import PAIRS
+from autofit.non_linear.search.nest.nss._tuning import PAIRS, Tuner
 
 LADDER = [1, 2, N_STEP]
 
@@ -90,7 +90,7 @@ def test_settings_of_a_with_block_reach_the_compiler_s_thread():
     with jax.enable_x64(False), jax.default_prng_impl("rbg"), jax.numpy_dtype_promotion("strict"):
         here = {setting: getattr(jax.config, setting) for setting in _steps._SETTINGS}
         step = TunedStep.__new__(TunedStep)
-        step._plan, step._compiling = Asked(), None
+        step._plan, step._compiling, step._tuner = Asked(), None, None
         step._compiler = _steps.ThreadPoolExecutor(1)
         step._left = _tuning.SecondsLeft(-3.0)
         tuner = _tuning.Tuner([1, 2], 2, 0.0)
@@ -145,6 +145,26 @@ def test_the_fastest_is_reported_and_the_next_run_starts_there(
     assert_same_bits(first, second)
 
 
+def test_a_search_that_the_end_of_the_run_cut_short_goes_on_in_the_next(
+    smaller_wins, samplings, compiled_at, monkeypatch
+):
+    wanted = Tuner.wanted
+
+    def once(self, seconds_left):
+        return wanted(self, seconds_left) if self.best == N_STEP else None
+
+    with monkeypatch.context() as cut_short:
+        cut_short.setattr(Tuner, "wanted", once)
+        fit(chunk_size="auto")
+    assert compiled_at == [2]
+    fit(chunk_size="auto")
+    plan = samplings[1]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (2, "unfinished search")
+    assert compiled_at == [2, N_STEP], "every challenger wins here"
+    fit(chunk_size="auto")
+    assert samplings[2]._plan.step.chosen_by == "earlier run"
+
+
 def test_memory_means_the_most_that_fits_without_trials(patient, samplings, compiled_at):
     result = fit(chunk_size="memory")
     (sampling,) = samplings
@@ -170,10 +190,13 @@ def test_a_compilation_that_fails_does_not_end_the_run(patient, samplings, monke
     monkeypatch.setattr(Plan, "at_chunk", failing)
     with caplog.at_level(logging.WARNING, "autofit"):
         result = fit(chunk_size="auto")
-    assert "chunk size 2 could not be compiled" in caplog.text and "ptxas" in caplog.text
+    assert "2 calls at once could not be compiled" in caplog.text and "ptxas" in caplog.text
     assert result.samples.samples_info["ended"] == "converged"
-    assert [trial.chunk_size for trial in samplings[0].trials] == [N_STEP]
-    monkeypatch.undo()
+    assert [trial.chunk_size for trial in samplings[0].trials] == [1, N_STEP]
+    assert "ptxas" in samplings[0].refused[0]
+    monkeypatch.setattr(Plan, "at_chunk", at_chunk)
+    fit(chunk_size="auto")
+    assert samplings[1]._plan.step.chosen_by == "memory", "it may work another time"
     assert_same_bits(result, fit(chunk_size=N_STEP))
 
 

@@ -60,8 +60,8 @@ class AdaptiveProgram:
     chunk_size
         Calls at once, now.
     proven
-        The chunk size to go back to when another one is tried and does not work; ``None`` when
-        none is being tried.
+        The chunk size to go back to when the one of now is only being tried and does not work;
+        ``None`` when none is being tried.
     lowered, refused
         What happened, for the report: a sentence for each time that the chunk was lowered, and
         that one was tried and did not work.
@@ -113,6 +113,7 @@ class AdaptiveProgram:
     def keep_only_current(self) -> None:
         """Give back the programs that will not run again."""
         self._executables = {self.chunk_size: self._executables[self.chunk_size]}
+        self._plan.release(self._name)
 
     def _until_it_fits(self, attempt: Callable[[], Any]) -> Any:
         """What `attempt` returns at the first chunk size, from the present one down, that works."""
@@ -149,14 +150,14 @@ class AdaptiveProgram:
 
     def _has_gone_back(self, why: str) -> bool:
         """Whether a chunk size was only being tried, so that the proven one goes on."""
-        if self.proven is None or self.proven == self.chunk_size:
+        if self.proven is None:
             return False
-        tried, self.chunk_size = self.chunk_size, self.proven
+        tried, self.chunk_size, self.proven = self.chunk_size, self.proven, None
         self._executables.pop(tried, None)
         gc.collect()
         self.refused.append(
             f"{self._name}: {why} at {tried} calls at once, which were tried; it goes on at "
-            f"{self.proven}, the chains stay the same"
+            f"{self.chunk_size}, the chains stay the same"
         )
         logger.warning("%s", self.refused[-1])
         return True

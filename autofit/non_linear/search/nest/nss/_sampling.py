@@ -121,7 +121,8 @@ class Sampling:
         compile_seconds += plan.step.compile_seconds / max(plan.step.compiles, 1)
         with ExitStack() as stack:
             dog = stack.enter_context(Watchdog(logger, plan.budget.platform))
-            step = TunedStep(program, plan, self._tuner(compile_seconds), self._seconds_left(run))
+            tuner = self._tuner(program.chunk_size, compile_seconds)
+            step = TunedStep(program, plan, tuner, self._seconds_left(run))
             stack.callback(step.close)
             try:
                 sample(
@@ -187,17 +188,17 @@ class Sampling:
             most_seconds and most_seconds - run.seconds,
         )
 
-    def _tuner(self, compile_seconds: float) -> Tuner | None:
+    def _tuner(self, start: int, compile_seconds: float) -> Tuner | None:
         """For ``"auto"``; what an earlier run has found is not searched for again."""
         program = self._plan.step
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
             return None
-        n, start = program.n, program.chunk_size
-        if program.chosen_by == "memory" and start < n:
+        n, is_lowered = program.n, start < program.chunk_size
+        if is_lowered or (program.chosen_by == "memory" and start < n):
             highest = start  # more does not fit
         else:
             fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
-            highest = 2 * n if fills_up else n
+            highest = 2 * n if fills_up and self._options.scheduler != "map" else n
         return Tuner(ladder(n, start, highest), start, compile_seconds)
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -58,8 +58,11 @@ class TunedStep:
         self._have_run: set[int] = set()
 
     def close(self) -> None:
-        """Start no further compilation."""
+        """Start no further compilation, and keep what was learned so far."""
         self._compiler.shutdown(wait=False, cancel_futures=True)
+        tuner = self._tuner
+        if tuner is not None and not tuner.is_settled and tuner.best != tuner.start:
+            self._remember(tuner)
 
     def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
         """One device call, whole, at the chunk size of the moment."""
@@ -68,7 +71,8 @@ class TunedStep:
         self._take_over(self._tuner)
         program = self._program
         is_new = program.chunk_size not in self._have_run
-        program.proven = self._tuner.best
+        is_trial = program.chunk_size != self._tuner.best
+        program.proven = self._tuner.best if is_trial else None
         start = time.perf_counter()
         block = program(rng_key, state, limit)
         seconds = time.perf_counter() - start
@@ -108,9 +112,13 @@ class TunedStep:
             settings = {name: getattr(jax.config, name) for name in _SETTINGS}
             self._compiling = self._compiler.submit(_compile, self._plan, wanted, settings)
         elif tuner.is_settled and not was_settled:
-            if not self._program.lowered:  # else another run may have the memory for more
-                self._plan.remember("step", tuner.best)
+            self._remember(tuner)
             self._program.keep_only_current()
+
+    def _remember(self, tuner: Tuner) -> None:
+        program = self._program
+        if not (program.lowered or program.refused):  # else another run may have better luck
+            self._plan.remember("step", tuner.best, tuner.is_settled)
 
     def _take_over(self, tuner: Tuner) -> None:
         """Use what the compiler has finished."""
@@ -123,7 +131,9 @@ class TunedStep:
             alternative, seconds = future.result()
         except Exception as error:
             # A run that works must not end because something that it does not need does not.
-            logger.warning("chunk size %d could not be compiled: %s", tuner.challenger, error)
+            why = f"step: {tuner.challenger} calls at once could not be compiled: {error}"
+            self._program.refused.append(why)
+            logger.warning("%s", why)
             tuner.refuse()
             return
         if not alternative.fits:

@@ -87,8 +87,8 @@ class Tuner:
 
     Attributes
     ----------
-    best
-        The fastest so far.
+    start, best
+        The first, and the fastest so far.
     challenger
         What it is compared with, or is to be once that is compiled; else ``None``.
     current
@@ -103,7 +103,7 @@ class Tuner:
         self._compile_seconds = compile_seconds
         self._direction = self._stride = 1
         self._is_challenging = False  # its program is there
-        self.best = self.current = start
+        self.start = self.best = self.current = start
         self.challenger: int | None = None
         self.is_settled = False
 
@@ -132,11 +132,11 @@ class Tuner:
         self.current = self.challenger
 
     def refuse(self) -> None:
-        """The challenger does not fit, or does not work, nor what lies beyond it."""
+        """The challenger does not fit, or does not work, nor what needs more memory."""
         assert self.challenger is not None
         place = self._sizes.index(self.challenger)
         is_above = self.challenger > self.best
-        self._sizes = self._sizes[:place] if is_above else self._sizes[place + 1 :]
+        self._sizes[place:] = [] if is_above else self._sizes[place + 1 :]
         self._rates.pop(self.challenger, None)
         self.challenger, self._is_challenging = None, False
         self.current = self.best
