@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 demo: $(VENV)/.demo
 	$(RUN) -m demo $(if $(DATA),--data $(DATA))
 
-# Full size within 8 GiB on the CPU; a quarter of an hour on two cores.
+# Full size, its programs within 8 GiB, on the CPU; 20 minutes on two cores.
 demo-hst: $(VENV)/.demo
 	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst
 

@@ -41,7 +41,7 @@ class Moment(BaseModel):
     seconds
         Since the first moment, on the clock: sampling, checkpoints, everything.
     dead_bytes
-        Of the dead points so far, which a run has to keep.
+        Of the dead points so far, in memory or on disk already.
     resident_bytes
         Of the whole process, read from outside.
     """
@@ -107,7 +107,7 @@ class Reporter:
     """In the place of the progress line: now and then a line of JSON with where the run is."""
 
     def __init__(self, every: int) -> None:
-        self.every, self.next = every, 0
+        self.every, self.next, self.bytes_per_point = every, 0, 0
 
     def __enter__(self) -> Reporter:
         return self
@@ -118,7 +118,10 @@ class Reporter:
     def __call__(self, run: Run, note: str = "") -> None:
         if run.iterations >= self.next:
             self.next = run.iterations + self.every
-            dead_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(run.dead))
+            if in_memory := sum(len(block.loglikelihood) for block in run.dead):
+                n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(run.dead))
+                self.bytes_per_point = n_bytes // in_memory
+            dead_bytes = self.bytes_per_point * run.n_dead
             where = {"iterations": run.iterations, "dead_bytes": dead_bytes}
             print(json.dumps({**where, "seconds": time.perf_counter()}), flush=True)
 

@@ -168,12 +168,20 @@ def measure(case: Case, repeats: int) -> dict:
 
 
 def run(executable, state, max_iterations: int) -> dict:
-    """One run from `state`; seconds of device calls alone."""
+    """One run from `state`; seconds of device calls alone.
+
+    Raises
+    ------
+    RuntimeError
+        If the step makes no iteration: too few live points for their covariance, or a plateau.
+    """
     key, iterations, useful, total, converged = jax.random.key(3), 0, 0, 0, False
     start = time.perf_counter()
     while not converged and iterations < max_iterations:
         block = executable(key, state, np.int32(min(CAPACITY, max_iterations - iterations)))
         key, state, converged = block.rng_key, block.state, bool(block.is_converged)
+        if not (converged or int(block.iterations)):
+            raise RuntimeError(f"the step can make no iteration after {iterations}")
         iterations += int(block.iterations)
         useful += int(block.evaluations.useful)
         total += int(block.evaluations.total)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 
 import jax
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan import read_budget
@@ -26,7 +28,10 @@ def nvidia_smi() -> dict[str, str | int | None] | None:
     query = f"--query-gpu={','.join(_FIELDS)}"
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
     # It counts from 0 in the order of the bus and heeds no CUDA_VISIBLE_DEVICES.
-    run = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return None
     if run.returncode or not run.stdout.strip():
         return None
     return parsed(run.stdout.splitlines()[0])
@@ -41,6 +46,13 @@ def parsed(line: str) -> dict[str, str | int | None]:
         )
         for field, value in zip(_FIELDS, values, strict=True)
     }
+
+
+def jax_platform() -> str:
+    """What JAX runs on here, asked of another process: it takes most of a card to ask."""
+    code = "import jax; print(jax.default_backend())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return run.stdout.strip()
 
 
 def readings() -> dict[str, dict]:
@@ -66,7 +78,7 @@ def budgets(seconds_left: Callable[[], float]) -> dict[str, dict]:
     for preallocate in ("true", "false"):
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": preallocate}
         lines, why = lines_from(
-            "benchmarks.gpu.budget", timeout=min(60.0, seconds_left()), environment=environment
+            "benchmarks.gpu.budget", timeout=min(30.0, seconds_left()), environment=environment
         )
         rows[f"preallocate {preallocate}"] = json.loads(lines[-1]) if lines else {"error": why}
     return rows
@@ -79,7 +91,7 @@ def table(rows: dict[str, dict]) -> Table:
         result.add_column(column)
     for name, moments in rows.items():
         if "error" in moments:
-            result.add_row(name, moments["error"])
+            result.add_row(name, escape(moments["error"]))
             continue
         for moment, reading in moments.items():
             budget, smi = reading["budget"], reading["nvidia_smi"] or {}

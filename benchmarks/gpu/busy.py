@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, ConfigDict
+from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.units import GIB, format_bytes
@@ -22,6 +24,7 @@ from benchmarks.fresh_process import lines_from
 from benchmarks.gpu.budget import nvidia_smi
 
 SHARE = 0.9
+_SECONDS_TO_HOLD = 60.0
 
 
 class Fit(BaseModel):
@@ -37,14 +40,14 @@ class Fit(BaseModel):
 
 
 FITS = (
-    Fit(spec="benchmarks.cells.mge:small", n_live=100, num_delete=25),
     Fit(
         spec="benchmarks.cells.pixelization:hst",
         n_live=64,
         num_delete=16,
-        num_inner_steps=5,
+        num_inner_steps=2,
         max_iterations=1,
     ),
+    Fit(spec="benchmarks.cells.mge:small", n_live=50, num_delete=25, num_inner_steps=5),
 )
 
 
@@ -71,9 +74,12 @@ def holding(n_bytes: int) -> Iterator[int]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    clock = Timer(_SECONDS_TO_HOLD, process.kill)
     with process:  # leaving closes its stdin, at which it ends
         assert process.stdout is not None
+        clock.start()
         line = process.stdout.readline()
+        clock.cancel()
         if not line:
             raise RuntimeError(f"{format_bytes(n_bytes)} could not be had; see the messages above")
         yield json.loads(line)["held_bytes"]
@@ -175,7 +181,7 @@ def table(rows: list[dict]) -> Table:
     for row in rows:
         cell = row["spec"].rpartition(".")[2]
         if "error" in row:
-            result.add_row(cell, format_bytes(row["held_bytes"]), row["error"])
+            result.add_row(cell, format_bytes(row["held_bytes"]), escape(row["error"]))
             continue
         chunks = [f"{each['chunk_size']} of {each['n']}" for each in row["programs"]]
         result.add_row(

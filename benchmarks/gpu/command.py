@@ -3,7 +3,8 @@
 a        budget beside `nvidia-smi`, with preallocation on and off
 b        predicted and measured peaks of every lens cell's step, and the compile-only prediction
 c        evaluations per second of the HST cells by chunk and scheduler
-d        fits with ``chunk_size="auto"`` on a card that is 90 % taken; lanes that look ahead
+d        fits with ``chunk_size="auto"`` on a card that is 90 % taken
+wide     lanes that look ahead
 scratch  peaks of batches of likelihoods that are hard to plan; only when asked for
 
 Every measurement is a process of its own under a time limit, and every part has its share of the
@@ -59,17 +60,15 @@ def hst_sweep(
     return list(sweep(list(specs), chunks, schedulers, sizes, seconds_left=seconds_left))
 
 
-def busy_and_wide(
+def look_ahead(
     seconds_left: SecondsLeft,
     spec: str = spec_of("mge", "small"),
     chunks: list[int] = WIDER,
     sizes: Sizes | None = None,
-    busy: Callable[[SecondsLeft], list[dict]] = gpu_busy.busy_fits,
-) -> dict[str, list]:
-    """The fits on a card that is taken, and lanes for all particles against twice as many."""
+) -> list[Outcome]:
+    """Lanes for all particles against twice as many."""
     sizes = sizes or Sizes(num_inner_steps=3, seconds=3.0, timeout=60.0)
-    wide = list(sweep([spec], chunks, ["lanes"], sizes, seconds_left=seconds_left))
-    return {"look_ahead": wide, "fits": busy(seconds_left)}
+    return list(sweep([spec], chunks, ["lanes"], sizes, seconds_left=seconds_left))
 
 
 def _show_cases(outcomes: list[Outcome]) -> list[RenderableType]:
@@ -77,28 +76,27 @@ def _show_cases(outcomes: list[Outcome]) -> list[RenderableType]:
 
 
 PARTS: dict[str, Part] = {
-    "a": Part(35, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
+    "a": Part(45, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
     "b": Part(140, gpu_peaks.cell_peaks, _show_cases),
     "c": Part(180, hst_sweep, _show_cases),
-    "d": Part(
-        110,
-        busy_and_wide,
-        lambda rows: [sweep_report.table(rows["look_ahead"]), gpu_busy.table(rows["fits"])],
-    ),
+    "d": Part(80, gpu_busy.busy_fits, lambda rows: [gpu_busy.table(rows)]),
+    "wide": Part(30, look_ahead, lambda outcomes: [sweep_report.table(outcomes)]),
     "scratch": Part(480, gpu_peaks.batch_peaks, lambda rows: [gpu_peaks.table(rows)]),
 }
-DEFAULT = "a,b,c,d"
+DEFAULT = "a,b,c,d,wide"
 
 
 def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Any:
     """What a part gives, shown as it is; or ``{"error": …}``."""
+    result = None
     try:
         result = part.measure(seconds_left)
         for each in part.show(result):
             console.print(each, highlight=False)
     except Exception as error:  # whatever it is, the other parts go on
-        result = {"error": f"{type(error).__name__}: {error}"}
-        console.print(result["error"], style="red", highlight=False)
+        why = f"{type(error).__name__}: {error}"
+        console.print(why, style="red", highlight=False, markup=False)
+        result = {"error": why} if result is None else result
     return jsonable(result)
 
 
@@ -125,6 +123,9 @@ def main() -> None:
     card = gpu_budget.nvidia_smi()
     if card is None:
         print("skipped: no NVIDIA GPU here")
+        return
+    if (platform := gpu_budget.jax_platform()) != "gpu":
+        print(f"skipped: there is an NVIDIA GPU, but JAX runs on {platform or 'nothing'} here")
         return
 
     console = Console(width=None if sys.stdout.isatty() else 140)

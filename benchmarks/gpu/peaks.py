@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
+from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.footprint import compile_program
@@ -31,9 +32,9 @@ BATCHES: dict[str, tuple[int, ...]] = {
     "slogdet-512": (1, 16, 128),
 }
 
-CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay")
+CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
 CHUNKS = [1, 4, 16]
-AT_ONCE = 4
+AT_ONCE = 8
 """Processes: a peak is of a process's own allocator, and others on the card do not change it."""
 
 _PROCESS_SECONDS = 90.0
@@ -98,7 +99,7 @@ def cell_peaks(
         found = sweep([spec], chunks, ["lanes"], sizes, target, seconds_left, _GROWING)
         return list(found)
 
-    specs = [spec_of(cell, instrument) for instrument in instruments for cell in cells]
+    specs = [spec_of(cell, instrument) for cell in cells for instrument in instruments]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = [outcome for outcomes in pool.map(of_cell, specs) for outcome in outcomes]
     no_rates = {"iterations": None, "seconds": None, "useful": None, "total": None}
@@ -112,7 +113,7 @@ def table(rows: list[dict]) -> Table:
         result.add_column(column, justify="left" if column == "likelihood" else "right")
     for row in rows:
         if "error" in row:
-            result.add_row(row["likelihood"], str(row["batch"]), row["error"])
+            result.add_row(row["likelihood"], str(row["batch"]), escape(row["error"]))
             continue
         sizes = (row["predicted_bytes"], row["predicted_without_scratch"], row["measured_bytes"])
         result.add_row(

@@ -36,17 +36,26 @@ MOST_ITERATIONS = 500
 TERMINATION = -3.0
 
 
-def evaluate_start(spec: str, n_live: int, path: Path) -> float:
+def evaluate_start(spec: str, n_live: int, path: Path, limit: str | None) -> float:
     """Draw `n_live` points of the unit cube, evaluate them one by one, and save both.
 
     Returns
     -------
     float
         Median seconds of a call.
+
+    Raises
+    ------
+    MemoryError
+        If one call does not fit the limit; none has run by then.
     """
+    budget = read_budget(limit=limit)
     problem = load_problem(spec, None, "float64")
     positions = jax.random.uniform(jax.random.key(1), (n_live, problem.n_dim))
     program = compile_program(problem.function, positions[0], platform=jax.default_backend())
+    if not budget.holds(program.footprint):
+        one, most = map(format_bytes, (program.footprint.total_bytes, budget.limit_bytes))
+        raise MemoryError(f"one call takes {one}, the budget is {most}")
     values, seconds = [], []
     for position in positions:
         start = time.perf_counter()
@@ -60,7 +69,8 @@ def measure_case(case: Case) -> Iterator[Outcome]:
     """Predict, measure and time one case: each outcome has what the one before it had, and more."""
     budget = read_budget(limit=case.limit)
     problem = load_problem(case.spec, None, "float64")
-    state, key = _state(case.start), jax.random.key(3)
+    state = _shapes(case.n_live, problem.n_dim) if case.start is None else _state(case.start)
+    key = jax.random.key(3)
     arguments = key, state, np.int32(CAPACITY)
     step = _step(case, problem)
     program = compile_program(step, *arguments, platform=budget.platform)
@@ -69,7 +79,7 @@ def measure_case(case: Case) -> Iterator[Outcome]:
 
     if not budget.holds(program.footprint):
         outcome = outcome.noted(f"not run: the budget is {format_bytes(budget.limit_bytes)}")
-    else:
+    elif case.start is not None:
         outcome = _timed(outcome, program.executable, state)
     yield outcome
 
@@ -81,15 +91,22 @@ def _state(path: Path) -> Any:
     """A sampler's state made of the live points of `evaluate_start`."""
     with np.load(path) as start:
         positions, values = jnp.asarray(start["positions"]), jnp.asarray(start["log_likelihoods"])
+    return jax.block_until_ready(jax.jit(_begin)(positions, values))
 
+
+def _shapes(n_live: int, n_dim: int) -> Any:
+    """Those of such a state, of points that nobody has evaluated."""
+    return jax.eval_shape(_begin, jnp.zeros((n_live, n_dim)), jnp.zeros(n_live))
+
+
+def _begin(positions: jax.Array, values: jax.Array) -> Any:
     def known(positions: jax.Array) -> StateWithLogLikelihood:
         priors = jax.vmap(log_prior)(positions)
         return StateWithLogLikelihood(positions, priors, values, jnp.full_like(values, jnp.nan))
 
-    begin = partial(
-        ns_init, init_state_fn=known, update_inner_kernel_params_fn=live_covariance_factor
+    return ns_init(
+        positions, init_state_fn=known, update_inner_kernel_params_fn=live_covariance_factor
     )
-    return jax.block_until_ready(jax.jit(begin)(positions))
 
 
 def _step(case: Case, problem: Problem) -> Any:
@@ -109,19 +126,22 @@ def _step(case: Case, problem: Problem) -> Any:
 def _timed(outcome: Outcome, executable: Any, state: Any) -> Outcome:
     """One iteration for the peak, and more for the time."""
     device, done = jax.devices()[0], []
-    _start_libraries()
     before = (device.memory_stats() or {}).get("peak_bytes_in_use")
     try:
-        grown = peak_growth(device, lambda: done.append(run(executable, state, 1)))
+        _start_libraries()
+        grown: int | None = peak_growth(device, lambda: done.append(run(executable, state, 1)))
         first = timed = done[0]
         iterations = min(int(outcome.case.seconds / first["seconds"]), MOST_ITERATIONS)
         if iterations:
             timed = run(executable, state, iterations)
-    except jax.errors.JaxRuntimeError as error:
+        elif outcome.case.seconds:
+            outcome = outcome.noted("timed without warming up")
+    except RuntimeError as error:  # those of JAX are, too
         return outcome.noted(f"failed: {str(error).partition(chr(10))[0]}")
     stats = device.memory_stats()
     if stats and stats["peak_bytes_in_use"] == before:
-        outcome = outcome.noted("peak is of the compilation, the step's is below it")
+        outcome = outcome.noted(f"peak below that of the compilation, {format_bytes(grown)} more")
+        grown = None
     figures = {name: timed[name] for name in ("iterations", "seconds", "useful", "total")}
     return outcome.model_copy(
         update={
@@ -152,8 +172,8 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     what, *arguments = sys.argv[1:]
     if what == "start":
-        spec, n_live, path = arguments
-        seconds = evaluate_start(spec, int(n_live), Path(path))
+        spec, n_live, path, limit = arguments
+        seconds = evaluate_start(spec, int(n_live), Path(path), limit or None)
         print(f'{{"call_seconds": {seconds}}}', flush=True)
     else:
         for outcome in measure_case(Case.model_validate_json(arguments[0])):

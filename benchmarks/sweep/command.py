@@ -23,9 +23,10 @@ from typing import NamedTuple, get_args
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
+from autofit_memplan.solver import balance
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
-from benchmarks.sweep.records import Case, Outcome, Scheduler
+from benchmarks.sweep.records import LIVE_PER_DELETED, Case, Outcome, Scheduler
 from benchmarks.sweep.report import draw, summary, table
 
 CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
@@ -63,7 +64,7 @@ class Sizes(BaseModel):
 
     @property
     def n_live(self) -> int:
-        return 4 * self.num_delete
+        return LIVE_PER_DELETED * self.num_delete
 
 
 class Start(NamedTuple):
@@ -85,7 +86,7 @@ def begin(
 ) -> Start | str:
     """Evaluate the live points of a cell in a process of its own; or why there are none."""
     path = folder / f"{spec.rpartition('.')[2].replace(':', '-')}.npz"
-    arguments = ("start", spec, str(sizes.n_live), str(path))
+    arguments = ("start", spec, str(sizes.n_live), str(path), sizes.limit or "")
     lines, why = lines_from(
         "benchmarks.sweep.case", *arguments, timeout=timeout, environment=environment
     )
@@ -110,7 +111,7 @@ def cases_of(
     chunks: list[int],
     schedulers: list[Scheduler],
     sizes: Sizes,
-    start: Path = Path(),
+    start: Path | None = None,
     call_seconds: float = 0.0,
     target: str | None = None,
 ) -> list[Case]:
@@ -129,7 +130,7 @@ def cases_of(
     moves = sizes.num_inner_steps or num_inner_steps(call_seconds, n)
     chosen: dict[Scheduler, list[int]] = {
         "upstream": [n],
-        "map": [chunk for chunk in chunks if chunk < n],
+        "map": sorted({balance(n, chunk) for chunk in chunks if chunk < n}),
         "lanes": chunks,
     }
     return [
@@ -179,12 +180,13 @@ def sweep(
         for spec in specs:
             timeout = min(sizes.timeout, seconds_left())
             start = begin(spec, sizes, Path(folder), timeout, environment or {})
-            if isinstance(start, str):
-                for case in cases_of(spec, chunks, schedulers, sizes, target=target):
-                    yield Outcome(case=case, note=start)
-                continue
-            for case in cases_of(spec, chunks, schedulers, sizes, *start, target=target):
-                yield run_case(case, min(sizes.timeout, seconds_left()), environment)
+            known, note = ((), start) if isinstance(start, str) else (start, "")
+            for case in cases_of(spec, chunks, schedulers, sizes, *known, target=target):
+                timeout = min(sizes.timeout, seconds_left())
+                if note and timeout <= 0:
+                    yield Outcome(case=case, note=note)
+                else:  # without live points, a prediction
+                    yield run_case(case, timeout, environment).noted(note)
 
 
 def main() -> None:
@@ -238,5 +240,5 @@ def record(sizes: Sizes, outcomes: list[Outcome]) -> dict:
     return {
         "sizes": {"n_live": sizes.n_live, **sizes.model_dump()},
         "summary": summary(outcomes),
-        "cases": [outcome.model_dump(mode="json") for outcome in outcomes],
+        "cases": [o.model_dump(mode="json", exclude={"case": {"start"}}) for o in outcomes],
     }

@@ -11,6 +11,9 @@ from autofit_memplan import Footprint
 
 Scheduler = Literal["upstream", "map", "lanes"]
 
+LIVE_PER_DELETED = 4
+"""Live points for each particle that a step replaces."""
+
 HERE = "here"
 """As a target: the kind of GPU that is live in this process."""
 
@@ -27,7 +30,8 @@ class Case(BaseModel):
     seconds
         Of iterations to time, after a first one; that one counts if it alone takes longer.
     start
-        File with the live points, see `sweep.case.evaluate_start`.
+        File with the live points, see `sweep.case.evaluate_start`; without it the step is only
+        predicted.
     limit
         Of the memory; what is free when not given.
     target
@@ -42,9 +46,13 @@ class Case(BaseModel):
     num_delete: int
     num_inner_steps: int
     seconds: float
-    start: Path
+    start: Path | None = None
     limit: str | None = None
     target: str | None = None
+
+    @property
+    def n_live(self) -> int:
+        return LIVE_PER_DELETED * self.num_delete
 
 
 class Outcome(BaseModel):

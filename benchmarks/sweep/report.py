@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.units import MIB
@@ -36,7 +37,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             str(outcome.case.chunk_size),
             *_figures(outcome),
             *((_mib(target),) if with_target else ()),
-            outcome.note,
+            escape(outcome.note),
         )
     return result
 

@@ -126,12 +126,10 @@ def test_a_batch_has_the_figures_that_the_planner_is_held_to():
 
 
 def test_spare_lanes_are_compared_with_none():
-    found = gpu.busy_and_wide(seconds_left, SMALL, [4, 8], TINY, busy=lambda _: [])
-    alone, spare = found["look_ahead"]
+    alone, spare = gpu.look_ahead(seconds_left, SMALL, [4, 8], TINY)
     assert (alone.case.chunk_size, spare.case.chunk_size) == (4, 8)
     assert spare.first_log_evidence == pytest.approx(alone.first_log_evidence, abs=1e-9)
     assert spare.total / spare.case.chunk_size < alone.total / alone.case.chunk_size  # ticks
-    assert found["fits"] == []
 
 
 def test_a_part_without_time_says_so_and_can_be_shown_and_written():
@@ -148,6 +146,28 @@ def test_a_part_that_fails_does_not_take_the_others_along():
 
     part = gpu.Part(1.0, fail, lambda result: [])
     assert gpu.measured(part, seconds_left, QUIET) == {"error": "OSError: no such card"}
+
+
+def test_what_was_measured_is_kept_where_it_cannot_be_shown():
+    def fail(result):
+        raise ValueError("[/red] closes nothing")
+
+    part = gpu.Part(1.0, lambda seconds_left: [7], fail)
+    assert gpu.measured(part, seconds_left, QUIET) == [7]
+
+
+def test_with_a_gpu_that_jax_does_not_use_it_is_skipped(tmp_path):
+    there = tmp_path / "nvidia-smi"
+    there.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 580.159.04, 81559, 0, 81079'\n")
+    there.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--output", str(tmp_path / "gpu.json")],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JAX_PLATFORMS": "cpu"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "skipped: there is an NVIDIA GPU, but JAX runs on cpu here\n"
 
 
 def test_all_parts_together_take_less_than_eight_minutes():

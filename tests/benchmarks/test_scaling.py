@@ -73,8 +73,8 @@ def test_a_fit_that_takes_too_long_is_ended():
 
 def test_the_command_writes_figures_and_a_picture(short_run, tmp_path, monkeypatch, capsys):
     output = tmp_path / "scaling.json"
-    arguments = ["--only", "n_live", "--largest", "100", "--repeats", "1", "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", ["scaling", *arguments])
+    arguments = ["--only", "n_live|long", "--largest", "100", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["scaling", *arguments, "--output", str(output)])
     monkeypatch.setattr(scaling, "watch", lambda iterations, timeout: short_run)
     scaling.main()
     assert "one fit of 300 iterations" in capsys.readouterr().out

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from autofit_memplan import Footprint
 from benchmarks.fresh_process import lines_from
+from benchmarks.schedulers import run
 from benchmarks.sweep.command import Sizes, cases_of, num_inner_steps, spec_of, sweep
 from benchmarks.sweep.records import Case, Outcome
 from benchmarks.sweep.report import summary, table
@@ -48,13 +50,13 @@ def outcome(scheduler="lanes", chunk_size=4, grown_bytes=950, **figures):
 
 
 def test_only_lanes_go_beyond_one_wave_and_upstream_has_one_size():
-    made = cases_of(SMALL, [1, 8, 16, 32], ["upstream", "map", "lanes"], Sizes(num_delete=16))
+    made = cases_of(SMALL, [1, 9, 16, 32], ["upstream", "map", "lanes"], Sizes(num_delete=16))
     assert [(each.scheduler, each.chunk_size) for each in made] == [
         ("upstream", 16),
         ("map", 1),
-        ("map", 8),
+        ("map", 8),  # 9 would be made as two waves of 8
         ("lanes", 1),
-        ("lanes", 8),
+        ("lanes", 9),
         ("lanes", 16),
         ("lanes", 32),
     ]
@@ -117,12 +119,28 @@ def test_without_live_points_every_case_says_why():
 
 
 def test_what_cannot_fit_is_predicted_and_not_run():
-    sizes = TINY.model_copy(update={"limit": "1 MiB"})
+    sizes = TINY.model_copy(update={"limit": "5 MiB"})
     [found] = sweep([SMALL], [2], ["lanes"], sizes)
-    assert found.note == "not run: the budget is 1.0 MiB"
-    assert found.predicted_bytes > 2**20 == found.budget_bytes
+    assert found.note == "not run: the budget is 5.0 MiB"
+    assert found.predicted_bytes > 5 * 2**20 == found.budget_bytes
     assert found.measured_bytes is None
     assert found.iterations is None
+
+
+def test_where_not_even_one_call_fits_every_case_is_predicted():
+    sizes = TINY.model_copy(update={"limit": "100 KiB"})
+    [found] = sweep([SMALL], [2], ["lanes"], sizes)
+    assert found.note.startswith(
+        "not run: the budget is 100.0 KiB; no start: MemoryError: one call"
+    )
+    assert found.predicted_bytes > found.budget_bytes
+    assert found.measured_bytes is None
+
+
+def test_a_step_that_cannot_go_on_is_an_error_and_no_endless_loop():
+    stuck = SimpleNamespace(rng_key=0, state=0, is_converged=False, iterations=0)
+    with pytest.raises(RuntimeError, match="no iteration after 0"):
+        run(lambda *_: stuck, None, 5)
 
 
 def test_the_command_runs_upstream_and_lanes_on_the_same_chains(tmp_path):
