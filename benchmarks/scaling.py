@@ -199,6 +199,9 @@ def draw(costs: list[Cost], long_run: LongRun | None, path: Path) -> None:
                 y = [1e6 * cost.seconds_per_useful for cost in some]
                 ax.plot(x, y, "o-", label=name)
         ax.set(xscale="log", yscale="log", xlabel=sweep, ylabel="us per useful evaluation")
+        sizes = sorted({getattr(cost, field) for cost in costs if cost.sweep == sweep})
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
     if axes[2].lines:
         axes[2].legend(fontsize=8)
     if long_run is not None:
