@@ -107,7 +107,7 @@ class Reporter:
     """In the place of the progress line: now and then a line of JSON with where the run is."""
 
     def __init__(self, every: int) -> None:
-        self.every, self.next, self.bytes_per_point = every, 0, 0
+        self.every, self.next = every, 0
 
     def __enter__(self) -> Reporter:
         return self
@@ -118,10 +118,8 @@ class Reporter:
     def __call__(self, run: Run, note: str = "") -> None:
         if run.iterations >= self.next:
             self.next = run.iterations + self.every
-            if in_memory := sum(len(block.loglikelihood) for block in run.dead):
-                n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(run.dead))
-                self.bytes_per_point = n_bytes // in_memory
-            dead_bytes = self.bytes_per_point * run.n_dead
+            live_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(run.state.particles))
+            dead_bytes = live_bytes // N_LIVE * run.n_dead
             where = {"iterations": run.iterations, "dead_bytes": dead_bytes}
             print(json.dumps({**where, "seconds": time.perf_counter()}), flush=True)
 

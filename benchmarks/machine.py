@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import sys
@@ -13,12 +14,7 @@ import psutil
 
 
 def machine() -> dict[str, object]:
-    """Device, versions and command, to be put beside every result.
-
-    Of files anywhere on the machine the command keeps the name alone.
-    """
-    main = getattr(sys.modules["__main__"], "__spec__", None)
-    arguments = [Path(text).name if Path(text).is_absolute() else text for text in sys.argv[1:]]
+    """Device, versions and command, to be put beside every result."""
     versions = {}
     for name in ("jax", "jaxlib", "blackjax", "numpy"):
         try:
@@ -32,7 +28,18 @@ def machine() -> dict[str, object]:
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
         "versions": versions,
-        "command": shlex.join(["python", "-m", main.name.removesuffix(".__main__"), *arguments])
-        if main
-        else sys.argv[0],
+        "command": command(),
     }
+
+
+def command() -> str:
+    """What this process was started with; of files anywhere on the machine the name alone."""
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    if main is None:
+        return sys.argv[0]
+    arguments = [Path(text).name if Path(text).is_absolute() else text for text in sys.argv[1:]]
+    return shlex.join(["python", "-m", main.name.removesuffix(".__main__"), *arguments])
+
+
+if __name__ == "__main__":
+    print(json.dumps(machine()))

@@ -241,18 +241,22 @@ def main() -> None:
             long_run = watch(options.long, options.timeout)  # this process holds nothing yet
         except RuntimeError as error:
             print(error, file=sys.stderr)  # the sweeps go on
+
+    def keep() -> None:
+        if options.output:
+            options.output.write_text(json.dumps(record(costs, long_run), indent=1))
+
+    keep()
     with jax.enable_x64(True):
         for arguments in track(sweeps(options.largest), "measuring"):
             if re.search(options.only, arguments["sweep"]):
                 costs.append(measure(**arguments, repeats=options.repeats))
-                if options.output:
-                    options.output.write_text(json.dumps(record(costs, long_run), indent=1))
+                keep()
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table(costs))
     if long_run:
         console.print(summary(long_run), highlight=False)
     if options.output:
-        options.output.write_text(json.dumps(record(costs, long_run), indent=1))
         draw(costs, long_run, options.output.with_suffix(".png"))
 
 

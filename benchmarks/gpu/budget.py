@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 
 import jax
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan import read_budget
@@ -46,13 +44,6 @@ def parsed(line: str) -> dict[str, str | int | None]:
         )
         for field, value in zip(_FIELDS, values, strict=True)
     }
-
-
-def jax_platform() -> str:
-    """What JAX runs on here, asked of another process: it takes most of a card to ask."""
-    code = "import jax; print(jax.default_backend())"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    return run.stdout.strip()
 
 
 def readings() -> dict[str, dict]:
@@ -91,7 +82,7 @@ def table(rows: dict[str, dict]) -> Table:
         result.add_column(column)
     for name, moments in rows.items():
         if "error" in moments:
-            result.add_row(name, escape(moments["error"]))
+            result.add_row(name, moments["error"])
             continue
         for moment, reading in moments.items():
             budget, smi = reading["budget"], reading["nvidia_smi"] or {}

@@ -16,7 +16,6 @@ from threading import Timer
 import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, ConfigDict
-from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.units import GIB, format_bytes
@@ -181,7 +180,7 @@ def table(rows: list[dict]) -> Table:
     for row in rows:
         cell = row["spec"].rpartition(".")[2]
         if "error" in row:
-            result.add_row(cell, format_bytes(row["held_bytes"]), escape(row["error"]))
+            result.add_row(cell, format_bytes(row["held_bytes"]), row["error"])
             continue
         chunks = [f"{each['chunk_size']} of {each['n']}" for each in row["programs"]]
         result.add_row(

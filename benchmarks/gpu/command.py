@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console, RenderableType
 
+from benchmarks.fresh_process import lines_from
 from benchmarks.gpu import budget as gpu_budget
 from benchmarks.gpu import busy as gpu_busy
 from benchmarks.gpu import peaks as gpu_peaks
-from benchmarks.machine import machine
+from benchmarks.machine import command
 from benchmarks.sweep import report as sweep_report
 from benchmarks.sweep.command import Sizes, spec_of, sweep
 from benchmarks.sweep.records import Outcome, Scheduler
@@ -88,14 +89,15 @@ DEFAULT = "a,b,c,d,wide"
 
 def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Any:
     """What a part gives, shown as it is; or ``{"error": …}``."""
+    say = partial(console.print, highlight=False, markup=False)  # messages may hold brackets
     result = None
     try:
         result = part.measure(seconds_left)
         for each in part.show(result):
-            console.print(each, highlight=False)
+            say(each)
     except Exception as error:  # whatever it is, the other parts go on
         why = f"{type(error).__name__}: {error}"
-        console.print(why, style="red", highlight=False, markup=False)
+        say(why, style="red")
         result = {"error": why} if result is None else result
     return jsonable(result)
 
@@ -124,13 +126,17 @@ def main() -> None:
     if card is None:
         print("skipped: no NVIDIA GPU here")
         return
-    if (platform := gpu_budget.jax_platform()) != "gpu":
-        print(f"skipped: there is an NVIDIA GPU, but JAX runs on {platform or 'nothing'} here")
+    # asked of another process: a device takes most of the card for the one that asks
+    lines, why = lines_from("benchmarks.machine", timeout=60.0)
+    here = json.loads(lines[-1]) if lines else {"platform": f"nothing ({why})"}
+    if here["platform"] != "gpu":
+        print(f"skipped: there is an NVIDIA GPU, but JAX runs on {here['platform']} here")
         return
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(card)
-    results: dict[str, Any] = {"nvidia_smi": card, "parts": {}, "seconds": {}}
+    results: dict[str, Any] = {"machine": here | {"command": command()}, "nvidia_smi": card}
+    results |= {"parts": {}, "seconds": {}}
     start, end = time.perf_counter(), 0.0
     for name in names:
         console.rule(f"part {name}")
@@ -143,5 +149,3 @@ def main() -> None:
         else:
             results["parts"][name] = result
         options.output.write_text(json.dumps(results, indent=1))
-    # last, and no sooner: asking JAX for its device takes most of the card for this process
-    options.output.write_text(json.dumps({"machine": machine(), **results}, indent=1))

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
-from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.footprint import compile_program
@@ -113,7 +112,7 @@ def table(rows: list[dict]) -> Table:
         result.add_column(column, justify="left" if column == "likelihood" else "right")
     for row in rows:
         if "error" in row:
-            result.add_row(row["likelihood"], str(row["batch"]), escape(row["error"]))
+            result.add_row(row["likelihood"], str(row["batch"]), row["error"])
             continue
         sizes = (row["predicted_bytes"], row["predicted_without_scratch"], row["measured_bytes"])
         result.add_row(

@@ -122,8 +122,7 @@ def tables(fits: list[Fit]) -> Iterable[Table]:
         table = Table(title=title, title_justify="left")
         for column in _COLUMNS:
             table.add_column(column, justify="left" if column == "sampler" else "right")
-        for sampler in dict.fromkeys(fit.sampler for fit in some):
-            rows = [fit for fit in some if fit.sampler == sampler]
+        for sampler, rows in _by_sampler(some).items():
             table.add_row(sampler, *_cells(rows), _moved(sampler, some))
         yield table
 
@@ -151,7 +150,10 @@ def _cells(fits: list[Fit]) -> list[str]:
 
 
 def _moved(sampler: str, fits: list[Fit]) -> str:
-    means = {name: np.mean(rows, axis=0) for name, rows in _by_sampler(fits, "posterior_mean")}
+    means = {
+        name: np.mean([fit.outcome.posterior_mean for fit in rows], axis=0)
+        for name, rows in _by_sampler(fits).items()
+    }
     others = [mean for name, mean in means.items() if name != sampler and not _is_ours(name)]
     if not others:
         return "-"
@@ -159,9 +161,9 @@ def _moved(sampler: str, fits: list[Fit]) -> str:
     return f"{np.max(np.abs(means[sampler] - np.mean(others, axis=0)) / deviation):.2f}"
 
 
-def _by_sampler(fits: list[Fit], field: str) -> Iterable[tuple[str, list[Any]]]:
-    for name in dict.fromkeys(fit.sampler for fit in fits):
-        yield name, [getattr(fit.outcome, field) for fit in fits if fit.sampler == name]
+def _by_sampler(fits: list[Fit]) -> dict[str, list[Fit]]:
+    names = dict.fromkeys(fit.sampler for fit in fits)
+    return {name: [fit for fit in fits if fit.sampler == name] for name in names}
 
 
 def _is_ours(sampler: str) -> bool:
@@ -179,19 +181,20 @@ def draw(fits: list[Fit], path: Path) -> None:
     for column, problem in zip(axes.T, problems, strict=True):
         some = [fit for fit in fits if fit.problem == problem]
         known = some[0].true_log_evidence is not None
-        middle = np.mean([np.mean(all_z) for _, all_z in _by_sampler(some, "log_evidence")])
-        for sampler in dict.fromkeys(fit.sampler for fit in some):
-            rows = [fit for fit in some if fit.sampler == sampler]
+        middle = np.mean(
+            [np.mean([f.outcome.log_evidence for f in each]) for each in _by_sampler(some).values()]
+        )
+        for sampler, rows in _by_sampler(some).items():
             columns = Outcome(*zip(*(fit.outcome for fit in rows), strict=True))
             away = [f.error if known else f.outcome.log_evidence - middle for f in rows]
             costs = (columns.useful_evaluations, columns.sampling_seconds)
             for ax, x in zip(column, costs, strict=True):
-                # the same chains in other chunks: a ring around the dot
-                dot: dict[str, Any] = (
-                    {"ms": 8, "mfc": "none"} if "no chunks" in sampler else {"ms": 4}
-                )
                 colour, bar = colours[sampler], columns.log_evidence_error
-                ax.errorbar(x, away, bar, fmt="o", lw=1, color=colour, label=sampler, **dot)
+                # the same chains in other chunks: a ring around the dot
+                ms, face = (8, "none") if "no chunks" in sampler else (4, colour)
+                ax.errorbar(
+                    x, away, bar, fmt="o", ms=ms, mfc=face, lw=1, color=colour, label=sampler
+                )
         column[0].set_title(problem.rpartition("cells.")[2], fontsize=10)
         for ax, name in zip(column, ("useful evaluations", "seconds of sampling"), strict=True):
             ax.axhline(0, color="#767676", lw=1, zorder=0)

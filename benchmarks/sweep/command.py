@@ -26,7 +26,7 @@ from rich.console import Console
 from autofit_memplan.solver import balance
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
-from benchmarks.sweep.records import LIVE_PER_DELETED, Case, Outcome, Scheduler
+from benchmarks.sweep.records import Case, Outcome, Scheduler
 from benchmarks.sweep.report import draw, summary, table
 
 CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
@@ -64,7 +64,7 @@ class Sizes(BaseModel):
 
     @property
     def n_live(self) -> int:
-        return LIVE_PER_DELETED * self.num_delete
+        return 4 * self.num_delete
 
 
 class Start(NamedTuple):
@@ -138,6 +138,7 @@ def cases_of(
             spec=spec,
             scheduler=scheduler,
             chunk_size=chunk,
+            n_live=sizes.n_live,
             num_delete=n,
             num_inner_steps=moves,
             seconds=sizes.seconds,
@@ -220,7 +221,8 @@ def main() -> None:
     )
     specs = [spec_of(cell, each) for cell in options.cells for each in options.instruments]
     chunks = [int(chunk) for chunk in options.chunks]
-    console, outcomes = Console(width=None if sys.stdout.isatty() else 140), []
+    console = Console(width=None if sys.stdout.isatty() else 140, markup=False)
+    outcomes: list[Outcome] = []
     for outcome in sweep(specs, chunks, options.schedulers, sizes):
         outcomes.append(outcome)
         case = outcome.case

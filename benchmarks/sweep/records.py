@@ -11,9 +11,6 @@ from autofit_memplan import Footprint
 
 Scheduler = Literal["upstream", "map", "lanes"]
 
-LIVE_PER_DELETED = 4
-"""Live points for each particle that a step replaces."""
-
 HERE = "here"
 """As a target: the kind of GPU that is live in this process."""
 
@@ -25,7 +22,7 @@ class Case(BaseModel):
     ----------
     spec
         The cell, as ``memplan plan`` reads it.
-    scheduler, chunk_size, num_delete, num_inner_steps
+    scheduler, chunk_size, n_live, num_delete, num_inner_steps
         Of the step; ``"upstream"`` makes no chunks.
     seconds
         Of iterations to time, after a first one; that one counts if it alone takes longer.
@@ -43,16 +40,13 @@ class Case(BaseModel):
     spec: str
     scheduler: Scheduler
     chunk_size: int
+    n_live: int
     num_delete: int
     num_inner_steps: int
     seconds: float
     start: Path | None = None
     limit: str | None = None
     target: str | None = None
-
-    @property
-    def n_live(self) -> int:
-        return LIVE_PER_DELETED * self.num_delete
 
 
 class Outcome(BaseModel):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from autofit_memplan.units import MIB
@@ -37,7 +36,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             str(outcome.case.chunk_size),
             *_figures(outcome),
             *((_mib(target),) if with_target else ()),
-            escape(outcome.note),
+            outcome.note,
         )
     return result
 
