@@ -36,10 +36,15 @@ class Preference(NamedTuple):
     chosen_by: ChosenBy
 
     def balanced(self, n: int) -> Preference:
-        """For a program of `n` calls; what earlier runs have found stays as it is."""
+        """For a program of `n` calls; what earlier runs have found stays as it is.
+
+        The nearest of `n`, a half, a quarter…: what a search that halves and doubles comes by.
+        """
         if self.chosen_by in ("earlier run", "unfinished search"):
             return self
-        size = balance(n, min(self.chunk_size, n))
+        size = n
+        while size**2 > 2 * self.chunk_size**2:
+            size = balance(n, -(-size // 2))
         return Preference(size, "memory" if size == n else self.chosen_by)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from autofit.non_linear.search.nest.nss._tuning import ladder
 from autofit_memplan import fast
 from autofit_memplan.fast import (
     Preference,
@@ -44,6 +45,25 @@ def test_a_cpu_takes_as_many_calls_as_its_caches_of_two_mebibytes_hold(total_byt
 def test_a_gpu_takes_what_fits():
     assert calls_in_cache(call_of(MIB), "gpu") is None
     assert preference(KEY, call_of(MIB), "gpu") is None
+
+
+@pytest.mark.parametrize(
+    ("n", "held", "size"), [(16, 3, 4), (16, 8, 8), (50, 3, 4), (50, 8, 7), (7, 100, 7), (5, 1, 1)]
+)
+def test_it_begins_at_the_nearest_halving(n, held, size):
+    assert Preference(held, "CPU cache").balanced(n).chunk_size == size
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 37, 50, 97, 1000])
+def test_every_beginning_is_a_rung_of_the_search(n):
+    rungs = set(ladder(n, n, n))
+    begins = {Preference(held, "CPU cache").balanced(n).chunk_size for held in range(1, n + 2)}
+    assert begins <= rungs
+    assert {1, n} <= begins
+
+
+def test_what_was_fastest_is_not_rounded():
+    assert Preference(5, "earlier run").balanced(16) == Preference(5, "earlier run")
 
 
 def test_a_call_without_bytes():

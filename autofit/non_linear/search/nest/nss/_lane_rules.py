@@ -248,7 +248,7 @@ class Rules(NamedTuple):
         def draw(lanes: Lanes) -> Lanes:
             first = lanes.shrinks == DRAWN_AHEAD
             key = jnp.where(first, self._of_move(lanes, self.moves.shrink_key), lanes.late_key)
-            key, late = jax.vmap(lambda key: next_shrink(key, lanes.late.dtype))(key)
+            key, late = next_shrink(key, lanes.late.dtype)
             return lanes._replace(
                 late_key=jnp.where(is_late, key, lanes.late_key),
                 late=jnp.where(is_late, late, lanes.late),

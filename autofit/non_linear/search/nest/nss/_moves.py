@@ -44,15 +44,13 @@ class Moves(NamedTuple):
 
 def split_per_move(rng_key, num_delete: int, num_moves: int):
     """Keys of every (particle, move), shape ``(num_delete, num_moves)``, split as blackjax does."""
-    return jax.vmap(lambda key: jax.random.split(key, num_moves))(
-        jax.random.split(rng_key, num_delete)
-    )
+    return _split(jax.random.split(rng_key, num_delete), num_moves)
 
 
 def split_move(keys):
     """Two keys from each: as blackjax splits a move's into direction and slice."""
-    pairs = jax.vmap(jax.vmap(jax.random.split))(keys)
-    return pairs[:, :, 0], pairs[:, :, 1]
+    pairs = _split(keys.reshape(-1)).reshape(*keys.shape, 2)
+    return pairs[..., 0], pairs[..., 1]
 
 
 def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
@@ -68,27 +66,39 @@ def draw_moves(keys, directions, max_steps: int, dtype) -> Moves:
         Cap on the step-outs of one move, both sides together.
     dtype
         Of the coordinates along the slice.
+
+    Notes
+    -----
+    All keys in one axis, all uniforms in one call: XLA takes most of its time for the step over the
+    hashes of random numbers, several times longer over those of batches of batches.
     """
+    shape, flat = keys.shape, keys.reshape(-1)
+    level, interval, shrink_key = _split(flat, 3).T
+    offset, budget = _split(interval).T
+    shrink_key, shrinks = jax.lax.scan(
+        lambda key, _: tuple(_split(key).T), shrink_key, length=DRAWN_AHEAD
+    )
+    drawn = jnp.concatenate([level, offset, budget, shrinks.reshape(-1)])
+    level, offset, budget, *shrinks = _uniform(drawn, dtype).reshape(-1, *shape)
+    return Moves(
+        direction=directions,
+        log_height=jnp.log(level),
+        offset=offset,
+        budget_left=jnp.floor(max_steps * budget).astype(jnp.int32),
+        shrink=jnp.stack(shrinks, axis=-1),
+        shrink_key=shrink_key.reshape(shape),
+    )
 
-    def draw(key):
-        level_key, interval_key, shrink_key = jax.random.split(key, 3)
-        offset_key, budget_key = jax.random.split(interval_key)
-        shrink_key, shrink = jax.lax.scan(
-            lambda key, _: next_shrink(key, dtype), shrink_key, length=DRAWN_AHEAD
-        )
-        budget = jnp.floor(max_steps * jax.random.uniform(budget_key, dtype=dtype))
-        return (
-            jnp.log(jax.random.uniform(level_key, dtype=dtype)),
-            jax.random.uniform(offset_key, dtype=dtype),
-            budget.astype(jnp.int32),
-            shrink,
-            shrink_key,
-        )
 
-    return Moves(directions, *jax.vmap(jax.vmap(draw))(keys))
+def next_shrink(keys, dtype) -> tuple[jax.Array, jax.Array]:
+    """The keys to go on from and the uniforms of the next shrink proposals, of shape ``(n,)``."""
+    keys, subkeys = _split(keys).T
+    return keys, _uniform(subkeys, dtype)
 
 
-def next_shrink(key, dtype) -> tuple[jax.Array, jax.Array]:
-    """The key to go on from and the uniform of the next shrink proposal."""
-    key, subkey = jax.random.split(key)
-    return key, jax.random.uniform(subkey, dtype=dtype)
+def _split(keys, num: int = 2):
+    return jax.vmap(lambda key: jax.random.split(key, num))(keys)
+
+
+def _uniform(keys, dtype) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.uniform(key, dtype=dtype))(keys)

@@ -46,8 +46,8 @@ class Sampling:
     lowered, refused
         Why the chunk of init or step was lowered, and one that was tried was not taken; a sentence
         each time.
-    trials
-        Chunk sizes that were timed.
+    trials, choice
+        Chunk sizes that were timed, and which of them was taken, in words.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Sampling:
         self.lowered: list[str] = []
         self.refused: list[str] = []
         self.trials: list[Trial] = []
+        self.choice = ""
 
     def start(self) -> Run:
         """Draw the live points from the prior and evaluate them.
@@ -136,7 +137,7 @@ class Sampling:
             finally:
                 self.lowered += program.lowered
                 self.refused = program.refused
-                self.trials = step.trials
+                self.trials, self.choice = step.trials, step.choice
 
     def chunk_sizes(self) -> dict[str, Any]:
         """Which were tried, and why some were lowered or not taken; JSON-able."""
@@ -152,7 +153,9 @@ class Sampling:
         ]
         if len(self.trials) > 1:
             speeds = (f"{t.chunk_size}: {t.evaluations_per_second:,.1f}/s" for t in self.trials)
-            said.append("Useful evaluations by chunk size, " + ", ".join(speeds) + ".")
+            said.append(
+                "Useful evaluations by chunk size, " + ", ".join(speeds) + f"; {self.choice}."
+            )
         return "\n".join(said + self.lowered + self.refused)
 
     def _program(

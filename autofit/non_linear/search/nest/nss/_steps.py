@@ -103,6 +103,14 @@ class TunedStep:
         """Chunk sizes that were timed, ascending."""
         return [] if self._tuner is None else self._tuner.trials
 
+    @property
+    def choice(self) -> str:
+        """Which of the trials was taken, for the report."""
+        if self._tuner is None:
+            return ""
+        best = self._tuner.best
+        return f"{best} was taken" if self._tuner.is_settled else f"{best} is the best so far"
+
     def _look_further(self, tuner: Tuner) -> None:
         """Have the next chunk size compiled; when there is none left, keep the best."""
         if self._compiling is not None:

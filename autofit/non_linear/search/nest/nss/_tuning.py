@@ -27,7 +27,7 @@ NOISE = 0.02
 """Scatter of a ratio that is expected at least, for two turns may agree by chance."""
 
 EXPECTED_GAIN = 0.25
-"""Share of the remaining time that a better chunk size is expected to save, before any is tried."""
+"""Share of the remaining time that a chunk size not tried yet is expected to save."""
 
 _KEPT = 100  # timings of each chunk size, the latest
 
