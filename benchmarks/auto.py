@@ -4,8 +4,8 @@ Each cell is sampled by `af.NSS` at one fixed chunk size after another for a sho
 ``"auto"`` for a longer one, then at the fixed sizes again, for the machine may have changed; each
 in a fresh process with an empty plan cache, one at a time. The speed of ``"auto"`` is its useful
 evaluations over all of the time from the call of `fit` on: planning, compiling, tuning. That of a
-fixed chunk leaves compiling out, to its advantage. What tuning took is the time that its fastest
-chunk size would have saved from the start.
+fixed chunk leaves compiling out, to its advantage. What tuning took is the time until the search
+ended, less what as many evaluations took after it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from benchmarks.samplers.problems import demo, lens_cell
 from benchmarks.samplers.runs import prepared
 
 N_LIVE, NUM_DELETE, MOVES = 1024, 16, 5
-"""So many live points that minutes of sampling do not shrink them to where float64 ends."""
+"""So many live points that minutes of sampling do not shrink them to where float64 ends; fewer will
+do, and init is shorter, where a call takes long."""
 
 CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small", "demo")
 """Of `benchmarks.cells`, and the lens of ``make demo``."""
 
 
-def sampled(cell: str, chunk_size: int | str, seconds: float) -> dict:
+def sampled(cell: str, chunk_size: int | str, seconds: float, n_live: int = N_LIVE) -> dict:
     """Sample a cell for so many seconds in this process."""
     warnings.simplefilter("ignore", UserWarning)  # five moves are too few for a real fit
     problem = demo() if cell == "demo" else lens_cell(f"benchmarks.cells.{cell}")
     search = af.NSS(
-        n_live=N_LIVE,
+        n_live=n_live,
         num_mcmc_steps=MOVES,
         num_delete=NUM_DELETE,
         chunk_size=chunk_size,
@@ -62,71 +63,107 @@ def sampled(cell: str, chunk_size: int | str, seconds: float) -> dict:
         sampling.go_on(run, after_call, lambda run: None, signals)
     if run.ended != "max_seconds":
         raise RuntimeError(f"sampling ended before its time: {run.ended}")
-    useful = run.useful_evaluations - N_LIVE
-    fastest = max((t.evaluations_per_second for t in sampling.trials), default=0.0)
+    useful = run.useful_evaluations - n_live
     return {
         "cell": cell,
         "chunk_size": chunk_size,
+        "n_live": n_live,
         "started_at": plan.step.chunk_size,
         "planning_seconds": planned - start,
         "init_seconds": begun - planned,
         "sampling_seconds": run.seconds,
         "wall_seconds": time.perf_counter() - start,
         "useful": useful,
-        "total": run.total_evaluations - N_LIVE,
+        "total": run.total_evaluations - n_live,
         "per_second": useful / run.seconds,
-        "tuning_seconds": run.seconds - useful / fastest if fastest else 0.0,
+        "tuning_seconds": tuning_seconds([(begun - start, n_live, ""), *history]),
         "trials": [trial._asdict() for trial in sampling.trials],
         "lowered": sampling.lowered,
         "history": history[:: max(1, len(history) // 200)],
     }
 
 
-def in_fresh_process(cell: str, chunk_size: int | str, seconds: float) -> dict:
+def tuning_seconds(history: list[tuple[float, int, str]]) -> float | None:
+    """What the search took: the time until its end, less what as many evaluations took later.
+
+    Parameters
+    ----------
+    history
+        Seconds, useful evaluations and the progress line's note, at the beginning of sampling and
+        after each device call.
+
+    Returns
+    -------
+    ``None`` if the search went on to the end.
+    """
+    searching = [index for index, (_, _, note) in enumerate(history) if note.endswith("?")]
+    if not searching:
+        return 0.0
+    begin, settled, end = history[0], history[searching[-1]], history[-1]
+    if settled is end:
+        return None
+    pace = (end[0] - settled[0]) / (end[1] - settled[1])
+    return settled[0] - begin[0] - (settled[1] - begin[1]) * pace
+
+
+def in_fresh_process(cell: str, chunk_size: int | str, seconds: float, n_live: int) -> dict:
     """`sampled`, with a plan cache of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"AUTOFIT_MEMPLAN_CACHE": folder}
         lines, complaint = lines_from(
             "benchmarks.auto",
-            *("--one", cell, str(chunk_size), "--seconds", str(seconds)),
+            *("--one", cell, str(chunk_size)),
+            *("--seconds", str(seconds), "--n-live", str(n_live)),
             timeout=4 * seconds + 300,
             environment=environment,
         )
     return json.loads(lines[-1]) if lines else {"complaint": complaint}
 
 
-def compare(cell: str, chunks: list[int], seconds: float, fixed_seconds: float) -> dict:
+def compare(
+    cell: str, chunks: list[int], seconds: float, fixed_seconds: float, n_live: int
+) -> dict:
     """One cell; prints as it goes."""
-    fixed = [*_fixed(cell, chunks, fixed_seconds)]
-    auto = in_fresh_process(cell, "auto", seconds)
-    fixed += _fixed(cell, chunks, fixed_seconds)
+    fixed = [*_fixed(cell, chunks, fixed_seconds, n_live)]
+    auto = in_fresh_process(cell, "auto", seconds, n_live)
+    fixed += _fixed(cell, chunks, fixed_seconds, n_live)
     row = {"cell": cell, "fixed": fixed, "auto": auto}
-    measured = [each for each in fixed if "per_second" in each]
-    if "complaint" in auto or not measured:
+    rates: dict[int, list[float]] = {}
+    for each in fixed:
+        if "per_second" in each:
+            rates.setdefault(each["chunk_size"], []).append(each["per_second"])
+    if "complaint" in auto or not rates:
         print(f"{cell:20} auto: {auto.get('complaint', 'nothing to compare it with')}", flush=True)
         return row
-    rates = {
-        chunk: np.mean([each["per_second"] for each in measured if each["chunk_size"] == chunk])
-        for chunk in sorted({each["chunk_size"] for each in measured})
-    }
-    best = max(rates, key=lambda chunk: rates[chunk])
+    best = max(rates, key=lambda chunk: np.mean(rates[chunk]))
     # tuning is hidden in sampling; planning and init are not
-    whole = (auto["useful"] + N_LIVE) / auto["wall_seconds"]
-    settled = auto["trials"] and max(auto["trials"], key=lambda t: t["evaluations_per_second"])
+    whole = (auto["useful"] + n_live) / auto["wall_seconds"]
+    shares = [whole / rate for rate in rates[best]]
+    tuning = auto["tuning_seconds"]
+    took = "not ended" if tuning is None else f"{tuning:.1f} s"
     print(
-        f"{cell:20} fixed {', '.join(f'{k}: {v:.1f}/s' for k, v in rates.items())}\n"
+        f"{cell:20} fixed {', '.join(f'{k}: {_between(v)}/s' for k, v in rates.items())}\n"
         f"{cell:20} auto from {auto['started_at']} {auto['per_second']:10.1f}/s sampling, "
-        f"{whole:.1f}/s in all = {whole / rates[best]:.2f} of chunk {best}; planning "
-        f"{auto['planning_seconds']:.1f} s and tuning {auto['tuning_seconds']:.1f} s of "
-        f"{auto['wall_seconds']:.0f} s; fastest {settled}",
+        f"{whole:.1f}/s in all = {_between(shares, '.2f')} of chunk {best}; planning "
+        f"{auto['planning_seconds']:.1f} s and tuning {took} of {auto['wall_seconds']:.0f} s; "
+        f"tried {', '.join(_trial(trial) for trial in auto['trials'])}",
         flush=True,
     )
-    return row | {"fixed_per_second": rates, "share_of_best": whole / rates[best]}
+    return row | {"fixed_per_second": rates, "share_of_best": whole / np.mean(rates[best])}
 
 
-def _fixed(cell: str, chunks: list[int], seconds: float) -> Iterator[dict]:
+def _between(figures: list[float], form: str = ".1f") -> str:
+    """The figures before and after ``"auto"``, which tell how steady the machine was."""
+    return " to ".join(format(figure, form) for figure in sorted(figures))
+
+
+def _trial(trial: dict) -> str:
+    return f"{trial['chunk_size']}: {trial['evaluations_per_second']:.1f}/s"
+
+
+def _fixed(cell: str, chunks: list[int], seconds: float, n_live: int) -> Iterator[dict]:
     for chunk in chunks:
-        row = in_fresh_process(cell, chunk, seconds)
+        row = in_fresh_process(cell, chunk, seconds, n_live)
         said = row.get("complaint") or f"{row['per_second']:.1f}/s"
         print(f"{cell:20} chunk {chunk:4} {said}", flush=True)
         yield {"chunk_size": chunk, **row}
@@ -139,20 +176,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0, help="of sampling with auto")
     parser.add_argument("--fixed-seconds", type=float, default=12.0, help="at each chunk, twice")
     parser.add_argument("--one", nargs=2, metavar=("CELL", "CHUNK"), help=argparse.SUPPRESS)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--n-live", type=int, default=N_LIVE)
+    parser.add_argument("--output", type=Path, help="other cells that are in this file stay in it")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     if options.one:
         cell, chunk = options.one
         chunk = int(chunk) if chunk.isdigit() else chunk
-        print(json.dumps(sampled(cell, chunk, options.seconds), default=np.ndarray.tolist))
+        row = sampled(cell, chunk, options.seconds, options.n_live)
+        print(json.dumps(row, default=np.ndarray.tolist))
         return
     chunks = [int(chunk) for chunk in options.chunks.split(",")]
-    rows = []
+    output, rows = options.output, []
+    if output and output.exists():
+        rows = json.loads(output.read_text())["cells"]
     for cell in options.cells.split(","):
-        rows.append(compare(cell, chunks, options.seconds, options.fixed_seconds))
-        if options.output:
-            options.output.write_text(json.dumps({"machine": machine(), "cells": rows}, indent=1))
+        row = compare(cell, chunks, options.seconds, options.fixed_seconds, options.n_live)
+        rows = [other for other in rows if other["cell"] != cell]
+        rows.append(row | {"machine": machine()})
+        if output:
+            output.write_text(json.dumps({"cells": rows}, indent=1))
 
 
 if __name__ == "__main__":
