@@ -25,12 +25,13 @@ from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._block import CAPACITY, block_program
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit_memplan import DeviceBudget, TargetError, read_budget
+from autofit_memplan.errors import MeasureError
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.measure import peak_growth
 from autofit_memplan.specs import Problem, load_problem
 from autofit_memplan.units import format_bytes
-from benchmarks.schedulers import log_prior, run
-from benchmarks.sweep.records import HERE, Case, Outcome
+from benchmarks.schedulers import LONG_SECONDS, log_prior, run
+from benchmarks.sweep.records import COLD, HERE, TOO_LARGE, Case, Outcome
 
 MOST_ITERATIONS = 500
 TERMINATION = -3.0
@@ -65,11 +66,19 @@ def evaluate_start(spec: str, n_live: int, path: Path, limit: str | None) -> flo
     return float(np.median(seconds))
 
 
-def measure_case(case: Case) -> Iterator[Outcome]:
-    """Predict, measure and time one case: each outcome has what the one before it had, and more."""
+def measure_case(case: Case, start: Path | None) -> Iterator[Outcome]:
+    """Predict, measure and time one case: each outcome has what the one before it had, and more.
+
+    Parameters
+    ----------
+    case
+        What to measure.
+    start
+        File of `evaluate_start`; without it the step is only predicted.
+    """
     budget = read_budget(limit=case.limit)
     problem = load_problem(case.spec, None, "float64")
-    state = _shapes(case.n_live, problem.n_dim) if case.start is None else _state(case.start)
+    state = _shapes(case.n_live, problem.n_dim) if start is None else _state(start)
     key = jax.random.key(3)
     arguments = key, state, np.int32(CAPACITY)
     step = _step(case, problem)
@@ -78,10 +87,11 @@ def measure_case(case: Case) -> Iterator[Outcome]:
     yield outcome
 
     if not budget.holds(program.footprint):
-        outcome = outcome.noted(f"not run: the budget is {format_bytes(budget.limit_bytes)}")
-    elif case.start is not None:
-        outcome = _timed(outcome, program.executable, state)
-    yield outcome
+        outcome = outcome.noted(f"{TOO_LARGE} {format_bytes(budget.limit_bytes)}")
+        yield outcome
+    elif start is not None:
+        for known in run_step(outcome, program.executable, state):
+            yield (outcome := known)
 
     if case.target is not None:
         yield _with_target(outcome, step, arguments, budget)
@@ -123,33 +133,37 @@ def _step(case: Case, problem: Problem) -> Any:
     return block_program(algorithm, count, TERMINATION, case.num_delete)
 
 
-def _timed(outcome: Outcome, executable: Any, state: Any) -> Outcome:
-    """One iteration for the peak, and more for the time."""
+def run_step(outcome: Outcome, executable: Any, state: Any) -> Iterator[Outcome]:
+    """One iteration for the peak, which is then known whatever becomes of those for the time."""
     device, done = jax.devices()[0], []
     before = (device.memory_stats() or {}).get("peak_bytes_in_use")
     try:
         _start_libraries()
         grown: int | None = peak_growth(device, lambda: done.append(run(executable, state, 1)))
-        first = timed = done[0]
-        iterations = min(int(outcome.case.seconds / first["seconds"]), MOST_ITERATIONS)
-        if iterations:
-            timed = run(executable, state, iterations)
-        elif outcome.case.seconds:
-            outcome = outcome.noted("timed without warming up")
-    except RuntimeError as error:  # those of JAX are, too
-        return outcome.noted(f"failed: {str(error).partition(chr(10))[0]}")
-    stats = device.memory_stats()
-    if stats and stats["peak_bytes_in_use"] == before:
-        outcome = outcome.noted(f"peak below that of the compilation, {format_bytes(grown)} more")
-        grown = None
+        stats = device.memory_stats()
+        if stats and stats["peak_bytes_in_use"] == before:
+            more = format_bytes(grown)
+            outcome = outcome.noted(f"peak below that of the compilation, {more} more")
+            grown = None
+        [first] = done
+        known = {"grown_bytes": grown, "first_log_evidence": first["log_evidence"]}
+        outcome = outcome.model_copy(update=known)
+        yield outcome
+        yield _timed(outcome, first, executable, state)
+    except (RuntimeError, MeasureError) as error:  # those of JAX are RuntimeErrors, too
+        yield outcome.noted(f"failed: {str(error).partition(chr(10))[0]}")
+
+
+def _timed(outcome: Outcome, first: dict, executable: Any, state: Any) -> Outcome:
+    """From the start again for `Case.seconds`, or once if it takes longer, but not minutes."""
+    timed, wanted = first, outcome.case.seconds
+    if wanted and first["seconds"] < max(wanted, LONG_SECONDS):
+        iterations = max(int(wanted / first["seconds"]), 1)
+        timed = run(executable, state, min(iterations, MOST_ITERATIONS))
+    elif wanted:
+        outcome = outcome.noted(COLD)
     figures = {name: timed[name] for name in ("iterations", "seconds", "useful", "total")}
-    return outcome.model_copy(
-        update={
-            "grown_bytes": grown,
-            "first_log_evidence": first["log_evidence"],
-            **figures,
-        }
-    )
+    return outcome.model_copy(update=figures)
 
 
 def _start_libraries() -> None:
@@ -176,7 +190,8 @@ def main() -> None:
         seconds = evaluate_start(spec, int(n_live), Path(path), limit or None)
         print(f'{{"call_seconds": {seconds}}}', flush=True)
     else:
-        for outcome in measure_case(Case.model_validate_json(arguments[0])):
+        case, start = Case.model_validate_json(arguments[0]), arguments[1]
+        for outcome in measure_case(case, Path(start) if start else None):
             print(outcome.model_dump_json(), flush=True)
 
 

@@ -1,13 +1,13 @@
 """`python -m benchmarks.sweep`: cells x instruments x chunk sizes x schedulers, on real steps.
 
 Every case is a process of its own, one at a time and under a time limit: predicted bytes of the
-compiled step, measured peak, compile seconds, evaluations per second. What the plan says cannot fit
-the limit is predicted and marked, not run. Upstream's step has no chunks: its one case has
-`num_delete` calls at once. A table is printed; `--output` gets the JSON after every case, and a
-picture beside it at the end.
+compiled step, measured peak, compile seconds, iterations and evaluations per second. What the plan
+says cannot fit the limit is predicted and marked, not run. Upstream's step has no chunks: its one
+case has `num_delete` calls at once. A table is printed; `--output` gets the JSON after every case,
+and a picture beside it at the end. The same command goes on with a sweep that was interrupted.
 
-This process starts no JAX device until all is done (so nothing here may import blackjax, which
-does): on a GPU it would take most of the memory.
+This process starts no JAX device (so nothing here may import blackjax, which does): on a GPU it
+would take most of the memory.
 """
 
 from __future__ import annotations
@@ -16,55 +16,25 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from autofit_memplan.solver import balance
 from benchmarks.fresh_process import lines_from
-from benchmarks.machine import machine
-from benchmarks.sweep.records import Case, Outcome, Scheduler
-from benchmarks.sweep.report import draw, summary, table
+from benchmarks.machine import command
+from benchmarks.sweep.records import Case, Outcome, Scheduler, Sizes
+from benchmarks.sweep.report import draw, table
+from benchmarks.sweep.result import Result
 
 CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delaunay")
 INSTRUMENTS = ("small", "euclid", "hst", "jwst", "ao")
 
 _ITERATION_SECONDS = 20.0
 _MOST_MOVES, _CALLS_PER_MOVE = 3, 7
-
-
-class Sizes(BaseModel):
-    """What all cases of a sweep share.
-
-    Attributes
-    ----------
-    num_delete
-        Particles replaced by a step; there are four times as many live points.
-    num_inner_steps
-        Slice moves of each, enough to load the machine but too few to sample with. When not given,
-        1 to 3 by the seconds of a call.
-    seconds
-        Of iterations that are timed in each case.
-    timeout
-        Seconds for each process.
-    limit
-        Of the memory, as text; what is free when not given.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    num_delete: int = 16
-    num_inner_steps: int | None = None
-    seconds: float = 5.0
-    timeout: float = 600.0
-    limit: str | None = None
-
-    @property
-    def n_live(self) -> int:
-        return 4 * self.num_delete
 
 
 class Start(NamedTuple):
@@ -93,12 +63,18 @@ def begin(
     return Start(path, json.loads(lines[-1])["call_seconds"]) if lines else f"no start: {why}"
 
 
-def run_case(case: Case, timeout: float, environment: Mapping[str, str] | None = None) -> Outcome:
-    """Predict, measure and time one case in a process of its own."""
+def run_case(
+    case: Case,
+    start: Path | None,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
+    """`sweep.case.measure_case` in a process of its own."""
     lines, why = lines_from(
         "benchmarks.sweep.case",
         "case",
         case.model_dump_json(),
+        str(start or ""),
         timeout=timeout,
         environment=environment,
     )
@@ -111,7 +87,6 @@ def cases_of(
     chunks: list[int],
     schedulers: list[Scheduler],
     sizes: Sizes,
-    start: Path | None = None,
     call_seconds: float = 0.0,
     target: str | None = None,
 ) -> list[Case]:
@@ -123,7 +98,7 @@ def cases_of(
         The cell.
     chunks, schedulers, sizes, target
         Of the sweep; for the target see `Case`.
-    start, call_seconds
+    call_seconds
         See `Start`.
     """
     n = sizes.num_delete
@@ -142,7 +117,6 @@ def cases_of(
             num_delete=n,
             num_inner_steps=moves,
             seconds=sizes.seconds,
-            start=start,
             limit=sizes.limit,
             target=target,
         )
@@ -165,6 +139,7 @@ def sweep(
     target: str | None = None,
     seconds_left: Callable[[], float] = lambda: float("inf"),
     environment: Mapping[str, str] | None = None,
+    known: Sequence[Outcome] = (),
 ) -> Iterator[Outcome]:
     """Outcomes of all cases, cell by cell, each as soon as it is there.
 
@@ -176,18 +151,37 @@ def sweep(
         For all the rest; what cannot be begun any more is said to be so.
     environment
         Variables of the processes, where they differ.
+    known
+        Of the same sizes, not to be run again unless they failed.
     """
+    done = {outcome.case.key for outcome in known if outcome.is_done}
     with tempfile.TemporaryDirectory() as folder:
         for spec in specs:
+            timed = (o.case.num_inner_steps for o in known if o.case.spec == spec and o.iterations)
+            # a call may take longer this time, but the chains must be the same chains
+            same = {"num_inner_steps": next(timed, sizes.num_inner_steps)}
+            of_cell = sizes.model_copy(update=same)
+            cases = partial(cases_of, spec, chunks, schedulers, of_cell, target=target)
+            if all(case.key in done for case in cases()):
+                continue
             timeout = min(sizes.timeout, seconds_left())
             start = begin(spec, sizes, Path(folder), timeout, environment or {})
-            known, note = ((), start) if isinstance(start, str) else (start, "")
-            for case in cases_of(spec, chunks, schedulers, sizes, *known, target=target):
+            path, seconds, note = (None, 0.0, start) if isinstance(start, str) else (*start, "")
+            for case in cases(call_seconds=seconds):
+                if case.key in done:
+                    continue
                 timeout = min(sizes.timeout, seconds_left())
                 if note and timeout <= 0:
                     yield Outcome(case=case, note=note)
                 else:  # without live points, a prediction
-                    yield run_case(case, timeout, environment).noted(note)
+                    yield run_case(case, path, timeout, environment).noted(note)
+
+
+def _this_run() -> dict[str, Any]:
+    """The machine, which another process is asked for, and the command."""
+    lines, why = lines_from("benchmarks.machine", timeout=60.0)
+    here = json.loads(lines[-1]) if lines else {"platform": f"nothing ({why})"}
+    return here | {"command": command()}
 
 
 def main() -> None:
@@ -204,7 +198,13 @@ def main() -> None:
     parser.add_argument("--num-delete", type=int, default=16, help="a quarter of n_live")
     parser.add_argument("--num-inner-steps", type=int, help="1 to 3, by the seconds of a call")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for each process")
-    parser.add_argument("--output", type=Path, help="of the JSON; a .png goes beside it")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="of the JSON, with a .png beside it at the end; the cases of a FILE that is there are "
+        "kept, those that failed are run again, and others are added",
+    )
     options = parser.parse_args()
     for name, known in (("cells", CELLS), ("instruments", INSTRUMENTS)):
         if unknown := set(getattr(options, name)) - set(known):
@@ -221,26 +221,21 @@ def main() -> None:
     )
     specs = [spec_of(cell, each) for cell in options.cells for each in options.instruments]
     chunks = [int(chunk) for chunk in options.chunks]
-    console = Console(width=None if sys.stdout.isatty() else 140, markup=False)
-    outcomes: list[Outcome] = []
-    for outcome in sweep(specs, chunks, options.schedulers, sizes):
-        outcomes.append(outcome)
+    console = Console(width=None if sys.stdout.isatty() else 150, markup=False)
+    try:
+        result = Result.begun(options.output, sizes)
+    except ValueError as error:
+        parser.error(f"--output {options.output}: {error}")
+    outcomes = sweep(specs, chunks, options.schedulers, sizes, known=result.cases)
+    for i, outcome in enumerate(outcomes):
         case = outcome.case
         console.print(f"{case.spec} {case.scheduler} {case.chunk_size} {outcome.note}".strip())
+        result = result.with_case(outcome)
         if options.output:
-            options.output.write_text(json.dumps(record(sizes, outcomes), indent=1))
-    console.print(table(outcomes))
-    console.print(summary(outcomes), highlight=False)
+            if i == 0:  # not where all is known: that may be drawn on any machine
+                result = result.with_run(_this_run())
+            result.write(options.output)
+    console.print(table(result.cases))
+    console.print(result.summary, highlight=False)
     if options.output:
-        result = {"machine": machine(), **record(sizes, outcomes)}
-        options.output.write_text(json.dumps(result, indent=1))
-        draw(outcomes, options.output.with_suffix(".png"))
-
-
-def record(sizes: Sizes, outcomes: list[Outcome]) -> dict:
-    """All that is known so far, for the JSON."""
-    return {
-        "sizes": {"n_live": sizes.n_live, **sizes.model_dump()},
-        "summary": summary(outcomes),
-        "cases": [o.model_dump(mode="json", exclude={"case": {"start"}}) for o in outcomes],
-    }
+        draw(result.cases, options.output.with_suffix(".png"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -13,6 +12,41 @@ Scheduler = Literal["upstream", "map", "lanes"]
 
 HERE = "here"
 """As a target: the kind of GPU that is live in this process."""
+
+TOO_LARGE, COLD = "not run: the budget is", "timed without warming up"
+"""How the notes begin of cases that are known not to fit, and of those that took too long."""
+
+
+class Sizes(BaseModel):
+    """What all cases of a sweep share.
+
+    Attributes
+    ----------
+    num_delete
+        Particles replaced by a step; there are four times as many live points.
+    num_inner_steps
+        Slice moves of each, enough to load the machine but too few to sample with. When not given,
+        1 to 3 by the seconds of a call.
+    seconds
+        Of iterations that are timed in each case.
+    timeout
+        Seconds for each process.
+    limit
+        Of the memory, as text; what is free when not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    num_delete: int = 16
+    num_inner_steps: int | None = None
+    seconds: float = 5.0
+    timeout: float = 600.0
+    limit: str | None = None
+
+    @computed_field
+    @property
+    def n_live(self) -> int:
+        return 4 * self.num_delete
 
 
 class Case(BaseModel):
@@ -25,10 +59,8 @@ class Case(BaseModel):
     scheduler, chunk_size, n_live, num_delete, num_inner_steps
         Of the step; ``"upstream"`` makes no chunks.
     seconds
-        Of iterations to time, after a first one; that one counts if it alone takes longer.
-    start
-        File with the live points, see `sweep.case.evaluate_start`; without it the step is only
-        predicted.
+        Of iterations to time after a first one, or of one that takes longer; if the first takes
+        more than a minute, it is the one that counts.
     limit
         Of the memory; what is free when not given.
     target
@@ -44,9 +76,13 @@ class Case(BaseModel):
     num_delete: int
     num_inner_steps: int
     seconds: float
-    start: Path | None = None
     limit: str | None = None
     target: str | None = None
+
+    @property
+    def key(self) -> tuple[str, Scheduler, int]:
+        """What tells it from the others of its sweep."""
+        return self.spec, self.scheduler, self.chunk_size
 
 
 class Outcome(BaseModel):
@@ -62,7 +98,7 @@ class Outcome(BaseModel):
     first_log_evidence
         After the first iteration: the same for every scheduler and chunk, up to rounding.
     iterations, seconds, useful, total
-        What was timed, and the likelihood evaluations in it.
+        What was timed, from the start of the chain, and the likelihood evaluations in it.
     target_footprint
         The same step compiled for the target.
     note
@@ -117,6 +153,22 @@ class Outcome(BaseModel):
     @property
     def seconds_per_iteration(self) -> float | None:
         return self.seconds / self.iterations if self.seconds and self.iterations else None
+
+    @computed_field
+    @property
+    def iterations_per_second(self) -> float | None:
+        """What schedulers are compared by: their chains are the same, their counts are not."""
+        return self.iterations / self.seconds if self.seconds and self.iterations else None
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether what was timed is the first iteration of the process."""
+        return self.iterations == 1 and (COLD in self.note or not self.case.seconds)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is no more to know: it was timed, or it cannot fit."""
+        return self.iterations is not None or self.note.startswith(TOO_LARGE)
 
     def noted(self, note: str) -> Outcome:
         """The same with one note more."""

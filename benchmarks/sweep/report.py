@@ -9,12 +9,12 @@ from typing import Any
 from rich.table import Table
 
 from autofit_memplan.units import MIB
-from benchmarks.sweep.records import Outcome
+from benchmarks.sweep.records import COLD, Outcome
 
 TOLERANCE, FEWEST_CALLS = 0.05, 4
 """The prediction is held to 5 % at chunks of four calls and more."""
 
-_COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "s/iteration")
+_COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "iterations /s")
 _COLUMNS += ("useful/s", "total/s", "useful share")
 _COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
 
@@ -22,7 +22,9 @@ _COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
 def table(outcomes: Sequence[Outcome]) -> Table:
     """One row for each case."""
     with_target = any(outcome.case.target for outcome in outcomes)
-    result = Table(title="steps of nested sampling", title_justify="left")
+    cold = f"* {COLD}: the first iteration" if any(o.is_cold for o in outcomes) else None
+    title = "steps of nested sampling"
+    result = Table(title=title, title_justify="left", caption=cold, caption_justify="left")
     for column in ("cell", "scheduler"):
         result.add_column(column, no_wrap=True)
     for column in (*_COLUMNS, *(("without GPU MiB",) if with_target else ())):
@@ -36,7 +38,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             str(outcome.case.chunk_size),
             *_figures(outcome),
             *((_mib(target),) if with_target else ()),
-            outcome.note,
+            outcome.note.replace(COLD, "*"),
         )
     return result
 
@@ -46,7 +48,7 @@ def _figures(outcome: Outcome) -> Iterable[str]:
     yield _mib(outcome.measured_bytes)
     yield _number(outcome.predicted_over_measured, "{:.3f}")
     yield _number(outcome.footprint and outcome.footprint.compile_seconds, "{:.1f}")
-    yield _number(outcome.seconds_per_iteration, "{:.3g}")
+    yield _number(outcome.iterations_per_second, "{:.3g}*" if outcome.is_cold else "{:.3g}")
     yield _number(outcome.useful_per_second, "{:,.3g}")
     yield _number(outcome.total_per_second, "{:,.3g}")
     share = outcome.useful / outcome.total if outcome.useful and outcome.total else None
@@ -96,7 +98,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Evaluations per second, and below them memory and budget, over the chunk; a column a cell."""
+    """Iterations per second, and below them memory and budget, over the chunk; a column a cell."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(map(cell_of, outcomes)))
@@ -106,8 +108,10 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
         some = [outcome for outcome in outcomes if cell_of(outcome) == name]
         for scheduler, colour in _COLOURS.items():
             rows = [outcome for outcome in some if outcome.case.scheduler == scheduler]
-            _line(column[0], rows, "useful_per_second", 1, "o-", colour, f"{scheduler}, useful")
-            _line(column[0], rows, "total_per_second", 1, ".:", colour, f"{scheduler}, total")
+            cold = [outcome for outcome in rows if outcome.is_cold]
+            _line(column[0], rows, "iterations_per_second", 1, "o-", colour, scheduler)
+            x, y = [o.case.chunk_size for o in cold], [o.iterations_per_second for o in cold]
+            column[0].plot(x, y, "o", color=colour, mfc="white", ms=4)
             _line(column[1], rows, "predicted_bytes", MIB, "-", colour, f"{scheduler}, predicted")
             _line(column[1], rows, "measured_bytes", MIB, "s", colour, f"{scheduler}, measured")
         if budget := next((o.budget_bytes for o in some if o.budget_bytes), None):
@@ -118,10 +122,12 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             ax.set_xscale("log", base=2)
             sizes = sorted({outcome.case.chunk_size for outcome in some})
             ax.set_xticks(sizes, [str(size) for size in sizes])
-    axes[0, 0].set_ylabel("evaluations per second")
+    axes[0, 0].set_ylabel("iterations per second")
     axes[1, 0].set_ylabel("memory of the step [MiB]")
     handles = {h.get_label(): h for ax in axes.flat for h in ax.get_legend_handles_labels()[0]}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5, fontsize=8)
+    if any(outcome.is_cold for outcome in outcomes):
+        figure.supxlabel(f"hollow: {COLD}", fontsize=8)
     figure.savefig(path, dpi=150)
 
 

@@ -11,8 +11,9 @@ import pytest
 from autofit_memplan import Footprint
 from benchmarks.fresh_process import lines_from
 from benchmarks.schedulers import run
-from benchmarks.sweep.command import Sizes, cases_of, num_inner_steps, spec_of, sweep
-from benchmarks.sweep.records import Case, Outcome
+from benchmarks.sweep.case import run_step
+from benchmarks.sweep.command import cases_of, num_inner_steps, spec_of, sweep
+from benchmarks.sweep.records import COLD, Case, Outcome, Sizes
 from benchmarks.sweep.report import summary, table
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,7 @@ def test_measured_and_predicted_are_on_the_same_footing():
     assert one.measured_bytes == 1_000  # 950 above the arguments and constants
     assert one.predicted_over_measured == 1.0
     assert (one.useful_per_second, one.total_per_second) == (15.0, 30.0)
-    assert one.seconds_per_iteration == 0.5
+    assert (one.seconds_per_iteration, one.iterations_per_second) == (0.5, 2.0)
     assert one.noted("late").noted("").noted("again").note == "late; again"
 
 
@@ -99,6 +100,50 @@ def test_the_summary_counts_chunks_of_four_and_more():
 def test_the_summary_tells_chains_that_differ():
     rows = [outcome(first_log_evidence=-7.0), outcome("upstream", 16, first_log_evidence=-7.5)]
     assert "log Z after the first iteration within 5.0e-01 in 2 cases" in summary(rows)
+
+
+def test_what_was_timed_cold_has_a_star():
+    rows = [outcome(iterations=1, seconds=0.5, note=note) for note in ("", COLD)]
+    shown = table(rows)
+    assert list(shown.columns[7].cells) == ["2", "2*"]
+    assert shown.caption == "* timed without warming up: the first iteration"
+    assert table(rows[:1]).caption is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "iterations"), ((0.5, [1, 10]), (9.0, [1, 1]), (59.0, [1, 1]), (61.0, [1]))
+)
+def test_a_step_is_timed_warm_if_it_takes_less_than_a_minute(seconds, iterations, monkeypatch):
+    asked = []
+
+    def run(executable, state, most):
+        asked.append(most)
+        figures = {"iterations": most, "useful": 3, "total": 4, "log_evidence": -7.0}
+        return {"seconds": seconds * most, **figures}
+
+    monkeypatch.setattr("benchmarks.sweep.case.run", run)
+    *_, last = run_step(outcome(), None, None)
+    assert asked == iterations
+    assert last.iterations == iterations[-1]
+    assert last.is_cold == (len(iterations) == 1)
+
+
+def test_a_timed_run_that_fails_costs_only_the_timing(monkeypatch):
+    results = [{"seconds": 0.5, "log_evidence": -7.0}]
+
+    def run(*arguments):
+        if not results:
+            raise RuntimeError("RESOURCE_EXHAUSTED: so many bytes\nand more")
+        return results.pop()
+
+    monkeypatch.setattr("benchmarks.sweep.case.run", run)
+    before, after = run_step(outcome(grown_bytes=None), None, None)
+    assert (before.note, after.note) == ("", "failed: RESOURCE_EXHAUSTED: so many bytes")
+    for each in (before, after):
+        assert each.grown_bytes is not None
+        assert each.first_log_evidence == -7.0
+        assert each.iterations is None
+    assert not after.is_done
 
 
 def test_a_process_that_is_late_or_fails_is_said_to_be():
@@ -143,31 +188,34 @@ def test_a_step_that_cannot_go_on_is_an_error_and_no_endless_loop():
         run(lambda *_: stuck, None, 5)
 
 
-def test_the_command_runs_upstream_and_lanes_on_the_same_chains(tmp_path):
+def test_the_command_runs_all_schedulers_on_the_same_chains(tmp_path):
     output = tmp_path / "sweep.json"
     command = [sys.executable, "-m", "benchmarks.sweep", "--cells", "pixelization"]
-    command += ["--instruments", "small", "--schedulers", "upstream,lanes", "--chunks", "2"]
-    command += ["--num-delete", "4", "--num-inner-steps", "1", "--seconds", "0.2"]
+    command += ["--instruments", "small", "--schedulers", "upstream,map,lanes"]
+    command += ["--chunks", "2", "--num-delete", "4", "--num-inner-steps", "1", "--seconds", "0.2"]
     done = subprocess.run(
         [*command, "--output", str(output)], check=True, capture_output=True, text=True
     )
     assert "steps of nested sampling" in done.stdout
     result = json.loads(output.read_text())
-    upstream, lanes = (Outcome.model_validate(each) for each in result["cases"])
+    upstream, waves, lanes = (Outcome.model_validate(each) for each in result["cases"])
     assert (upstream.case.scheduler, upstream.case.chunk_size) == ("upstream", 4)
+    assert (waves.case.scheduler, waves.case.chunk_size) == ("map", 2)
     assert (lanes.case.scheduler, lanes.case.chunk_size) == ("lanes", 2)
-    # upstream's step is blackjax's own: the other must make the same chains
-    assert lanes.first_log_evidence == pytest.approx(upstream.first_log_evidence, abs=1e-9)
-    assert lanes.predicted_bytes < upstream.predicted_bytes
-    for each in (upstream, lanes):
+    for each in (waves, lanes):
+        # upstream's step is blackjax's own: the others must make the same chains
+        assert each.first_log_evidence == pytest.approx(upstream.first_log_evidence, abs=1e-9)
+        assert each.predicted_bytes < upstream.predicted_bytes
+    for each in (upstream, waves, lanes):
         assert each.note == ""
         assert 0 < each.useful <= each.total
         assert each.seconds > 0
         # of so small a step a library's own buffers are a large share
         assert abs(each.predicted_bytes - each.measured_bytes) < 10 * 2**20
     assert result["sizes"]["n_live"] == 16
-    assert result["machine"]["versions"]["jax"]
-    assert "--num-delete 4" in result["machine"]["command"]
+    [machine] = result["machine"]
+    assert machine["versions"]["jax"]
+    assert "--num-delete 4" in machine["command"]
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
