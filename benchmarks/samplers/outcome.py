@@ -7,22 +7,9 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from autofit_memplan.footprint import compile_program
-
-
-class Settings(BaseModel):
-    """What the samplers share; `samplers.runs.SETTINGS` says the rest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_live: int = 250
-    """Not of nautilus, which trains its networks on them: there it is its default, 2,000."""
-    num_delete: int = 50
-    termination: float = -3.0
-    n_eff: int = 10_000
-    """At which nautilus stops; its default."""
+from benchmarks.samplers.settings import Settings
 
 
 class Outcome(NamedTuple):
@@ -81,10 +68,12 @@ def moments(
     return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
 
 
-def compiled_here(function: Callable, *args) -> Callable:
+def compiled_here(settings: Settings, function: Callable, *args) -> Callable:
     """`function`, compiled ahead for arguments like `args`.
 
     With the option of `autofit_memplan.compiler` that keeps LAPACK calls from waiting for each
-    other; without it a fit with dense linear algebra may never end.
+    other, unless `settings` ask for XLA's default.
     """
+    if settings.xla_default_scheduler:
+        return jax.jit(function).lower(*args).compile()
     return compile_program(function, *args, platform=jax.default_backend()).executable

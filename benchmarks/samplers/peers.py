@@ -9,11 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish, moments
+from benchmarks.samplers.outcome import Fitter, Outcome, compiled_here, kish, moments
 from benchmarks.samplers.problems import Problem
-
-N_BATCH = 100
-"""Points that nautilus evaluates at once; its default for vectorised likelihoods."""
+from benchmarks.samplers.settings import N_BATCH, Settings
 
 
 def nautilus(problem: Problem, settings: Settings) -> Fitter:
@@ -30,7 +28,8 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
         start = time.perf_counter()
         if not compiled:
             points = jnp.zeros((N_BATCH, problem.n_dim))
-            compiled["batch"] = compiled_here(jax.vmap(problem.log_likelihood), points)
+            batched = jax.vmap(problem.log_likelihood)
+            compiled["batch"] = compiled_here(settings, batched, points)
         sampling = time.perf_counter()
         sampler = Sampler(
             lambda unit: unit,
@@ -68,7 +67,8 @@ def dynesty(problem: Problem, settings: Settings) -> Fitter:
     def fit(seed: int) -> Outcome:
         start = time.perf_counter()
         if not compiled:
-            compiled["call"] = compiled_here(problem.log_likelihood, jnp.zeros(problem.n_dim))
+            point = jnp.zeros(problem.n_dim)
+            compiled["call"] = compiled_here(settings, problem.log_likelihood, point)
         sampling = time.perf_counter()
         sampler = NestedSampler(
             lambda point: float(compiled["call"](point)),
@@ -99,7 +99,8 @@ def jaxns(problem: Problem, settings: Settings) -> Fitter:
     """jaxns, whose roots are our live points.
 
     It compiles while it runs, for each size of its buffers. So each fit is made twice: the second
-    time is sampling, what the first took longer is compiling.
+    time is sampling, what the first took longer is compiling. With `jax.jit`, so the options that
+    `compiled_here` passes are in the environment of its process, `settings.XLA_FLAGS`.
     """
     from jaxns.core import NestedSampler
     from jaxns.model import Model

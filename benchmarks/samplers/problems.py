@@ -12,7 +12,6 @@ import numpy as np
 from scipy.integrate import quad
 
 from autofit_memplan.specs import load_problem
-from benchmarks.schedulers import gaussian, lens
 
 
 class Problem(NamedTuple):
@@ -38,6 +37,8 @@ class Problem(NamedTuple):
 
 def correlated(n_dim: int) -> Problem:
     """A Gaussian of width 0.1, every pair correlated by 0.9; all but 1e-5 of it is in the cube."""
+    from benchmarks.schedulers import gaussian  # imports blackjax, which starts the device
+
     covariance = 0.01 * (0.9 * np.ones((n_dim, n_dim)) + 0.1 * np.eye(n_dim))
     log_evidence = 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
     return Problem(f"gaussian-{n_dim}d", gaussian(n_dim, 0.9), n_dim, float(log_evidence))
@@ -102,6 +103,8 @@ def lens_cell(spec: str) -> Problem:
 
 def demo() -> Problem:
     """The likelihood that ``make demo`` fits."""
+    from benchmarks.schedulers import lens
+
     log_likelihood, n_dim = lens()
     return Problem("demo", log_likelihood, n_dim, None)
 
@@ -114,7 +117,7 @@ ANALYTIC: dict[str, Callable[[], Problem]] = {
 }
 LENS: dict[str, Callable[[], Problem]] = {
     spec: partial(lens_cell, spec)
-    for spec in ("benchmarks.cells.mge:small", "benchmarks.cells.pixelization:small")
+    for spec in (f"benchmarks.cells.{cell}:small" for cell in ("mge", "pixelization", "delaunay"))
 }
 DEMO = {"demo": demo}
 PROBLEMS = ANALYTIC | LENS | DEMO

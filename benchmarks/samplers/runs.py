@@ -18,9 +18,10 @@ from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit_memplan.records import Plan
-from benchmarks.samplers.outcome import Fitter, Outcome, Settings, compiled_here, kish, moments
-from benchmarks.samplers.peers import N_BATCH, dynesty, jaxns, nautilus
+from benchmarks.samplers.outcome import Fitter, Outcome, compiled_here, kish, moments
+from benchmarks.samplers.peers import dynesty, jaxns, nautilus
 from benchmarks.samplers.problems import Problem
+from benchmarks.samplers.settings import Settings
 from benchmarks.schedulers import log_prior
 
 
@@ -108,9 +109,9 @@ def blackjax_nss(problem: Problem, settings: Settings) -> Fitter:
         draw_key, init_key, weight_key, key = jax.random.split(jax.random.key(seed), 4)
         positions = jax.random.uniform(draw_key, (settings.n_live, problem.n_dim))
         if not compiled:
-            compiled["init"] = compiled_here(algorithm.init, positions, init_key)
+            compiled["init"] = compiled_here(settings, algorithm.init, positions, init_key)
             state = jax.eval_shape(algorithm.init, positions, init_key)
-            compiled["advance"] = compiled_here(advance, key, state)
+            compiled["advance"] = compiled_here(settings, advance, key, state)
         state, dead = compiled["init"](positions, init_key), []
         sampling, remaining = time.perf_counter(), np.inf
         while remaining >= settings.termination:
@@ -146,16 +147,3 @@ SAMPLERS: dict[str, Callable[[Problem, Settings], Fitter]] = {
     "dynesty": dynesty,
     "jaxns": jaxns,
 }
-
-_SLICES = "max(5, 2 n_dim) slice moves per point, num_delete points per iteration, until "
-SETTINGS = {
-    "af.NSS auto": _SLICES + "log Z_live - log Z < termination; chunk_size='auto'",
-    "af.NSS no chunks": _SLICES + "log Z_live - log Z < termination; chunk_size=None",
-    "blackjax.nss": _SLICES + "log Z_live - log Z < termination; evidence by its own log_weights",
-    "nautilus": f"n_batch={N_BATCH}, vectorized, no pool, discard_exploration, n_live, f_live and "
-    "networks by default, until n_eff; stated error n_eff ** -0.5",
-    "dynesty": "NestedSampler with sample, bound and dlogz by default; one call at a time",
-    "jaxns": "root_allocation_degree=n_live, slices, width and depth condition by default; total "
-    "evaluations not told; each fit made twice, the second is sampling_seconds",
-}
-"""Beyond `Settings`, what each sampler was told; anything not named is its default."""
