@@ -29,6 +29,7 @@ from benchmarks.samplers.problems import correlated
 from benchmarks.samplers.runs import OnCube, cube
 
 N_DIM, N_LIVE, NUM_DELETE, REPORTS = 5, 2_000, 10, 200
+CHECKPOINT_SECONDS = 2.0
 
 
 class Moment(BaseModel):
@@ -135,6 +136,7 @@ def sample(max_iterations: int) -> None:
         chunk_size="auto",
         termination=-1e6,
         max_iterations=max_iterations,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         scheduler="lanes",
         silence=True,
     )

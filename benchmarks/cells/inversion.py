@@ -49,7 +49,8 @@ PRIORS = FlatPriors.of({**LIMITS, "log10_coefficient": (-2.0, 4.0)})
 """The lens's parameters and the decimal logarithm of the regularisation coefficient."""
 
 TRUTH = np.append(LENS_TRUTH, 1.5)
-"""The simulated lens, and a coefficient that is near the most probable one of every size."""
+"""The simulated lens, and a coefficient that is more probable at euclid size than a third of it and
+than three times as much."""
 
 
 class Mapping(NamedTuple):

@@ -16,6 +16,7 @@ from autofit_memplan.units import MIB, format_bytes
 from benchmarks.fresh_process import lines_from
 
 HELD_BYTES = 256 * MIB
+SMI_SECONDS = 20.0
 _FIELDS = ("name", "driver_version", "memory.total", "memory.used", "memory.free")
 
 
@@ -27,7 +28,7 @@ def nvidia_smi() -> dict[str, str | int | None] | None:
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
     # It counts from 0 in the order of the bus and heeds no CUDA_VISIBLE_DEVICES.
     try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SMI_SECONDS)
     except subprocess.TimeoutExpired:
         return None
     if run.returncode or not run.stdout.strip():

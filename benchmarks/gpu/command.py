@@ -7,9 +7,9 @@ d        fits with ``chunk_size="auto"`` on a card that is 90 % taken
 wide     lanes that look ahead
 scratch  peaks of batches of likelihoods that are hard to plan; only when asked for
 
-Every measurement is a process of its own under a time limit, and every part has its share of the
-time and what those before it left: one that fails or is late costs the others nothing. Without a
-GPU it says "skipped" and exits with 0.
+Every measurement is a process of its own under a time limit, and the first look at the card and
+every part have a share of the time and what those before left: one that fails or is late costs the
+others nothing. Without a GPU it says "skipped" and exits with 0.
 """
 
 from __future__ import annotations
@@ -77,14 +77,16 @@ def _show_cases(outcomes: list[Outcome]) -> list[RenderableType]:
 
 
 PARTS: dict[str, Part] = {
-    "a": Part(45, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
+    "a": Part(30, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
     "b": Part(140, gpu_peaks.cell_peaks, _show_cases),
-    "c": Part(180, hst_sweep, _show_cases),
-    "d": Part(80, gpu_busy.busy_fits, lambda rows: [gpu_busy.table(rows)]),
-    "wide": Part(30, look_ahead, lambda outcomes: [sweep_report.table(outcomes)]),
+    "c": Part(140, hst_sweep, _show_cases),
+    "d": Part(75, gpu_busy.busy_fits, lambda rows: [gpu_busy.table(rows)]),
+    "wide": Part(25, look_ahead, lambda outcomes: [sweep_report.table(outcomes)]),
     "scratch": Part(480, gpu_peaks.batch_peaks, lambda rows: [gpu_peaks.table(rows)]),
 }
 DEFAULT = "a,b,c,d,wide"
+FIRST_LOOK_SECONDS = 60.0
+"""To find out what card there is, and whether JAX runs on it."""
 
 
 def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Any:
@@ -122,12 +124,13 @@ def main() -> None:
     names = options.parts.split(",")
     if unknown := set(names) - set(PARTS):
         parser.error(f"--parts {','.join(unknown)}: choose from {','.join(PARTS)}")
+    start, end = time.perf_counter(), FIRST_LOOK_SECONDS
     card = gpu_budget.nvidia_smi()
     if card is None:
         print("skipped: no NVIDIA GPU here")
         return
     # asked of another process: a device takes most of the card for the one that asks
-    lines, why = lines_from("benchmarks.machine", timeout=60.0)
+    lines, why = lines_from("benchmarks.machine", timeout=_until(start + end))
     here = json.loads(lines[-1]) if lines else {"platform": f"nothing ({why})"}
     if here["platform"] != "gpu":
         print(f"skipped: there is an NVIDIA GPU, but JAX runs on {here['platform']} here")
@@ -137,7 +140,6 @@ def main() -> None:
     console.print(card)
     results: dict[str, Any] = {"machine": here | {"command": command()}, "nvidia_smi": card}
     results |= {"parts": {}, "seconds": {}}
-    start, end = time.perf_counter(), 0.0
     for name in names:
         console.rule(f"part {name}")
         begun = time.perf_counter() - start

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 
 from autofit_memplan.specs import load_problem
 from benchmarks.cells import delaunay
+from benchmarks.cells.imaging import MaskedImaging
 from benchmarks.cells.inversion import PRIORS, dense_equations, sparse_equations
 from benchmarks.cells.lens_model import N_DIM, trace_numpy
 from tests.benchmarks import inversion_reference as reference
@@ -16,9 +17,9 @@ from tests.benchmarks import inversion_reference as reference
 VERTICES = 80
 
 
-def source_plane(imaging, u):
+def source_plane(imaging, u, n_vertices):
     parameters = PRIORS.physical(u)[:N_DIM]
-    seeds = delaunay.seeds(VERTICES, np.hypot(imaging.grid_y, imaging.grid_x).max())
+    seeds = delaunay.seeds(n_vertices, np.hypot(imaging.grid_y, imaging.grid_x).max())
     vertices = np.stack(trace_numpy(parameters, *seeds), axis=-1)
     return vertices, np.stack(trace_numpy(parameters, imaging.grid_y, imaging.grid_x), axis=-1)
 
@@ -41,17 +42,29 @@ def edges(vertices):
     }
 
 
+def evidence(imaging, u, n_vertices):
+    vertices, rays = source_plane(imaging, u, n_vertices)
+    return reference.log_evidence(
+        imaging,
+        mapping_matrix(vertices, rays),
+        edges(vertices),
+        10.0 ** PRIORS.physical(u)[N_DIM],
+    )
+
+
 @pytest.mark.parametrize("equations_of", [dense_equations, sparse_equations])
 def test_evidence_of_numpy(imaging, points, equations_of):
     compiled = jax.jit(delaunay.cell(imaging, VERTICES, equations_of))
     for u in points:
-        vertices, rays = source_plane(imaging, u)
-        expected = reference.log_evidence(
-            imaging,
-            mapping_matrix(vertices, rays),
-            edges(vertices),
-            10.0 ** PRIORS.physical(u)[N_DIM],
-        )
+        expected = evidence(imaging, u, VERTICES)
+        assert float(compiled(u)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_evidence_of_numpy_at_the_size_that_is_sampled():
+    function, truth = delaunay.small()
+    compiled = jax.jit(function)
+    for u in (truth, truth + 0.01):
+        expected = evidence(MaskedImaging.simulated("small"), u, 150)
         assert float(compiled(u)) == pytest.approx(expected, rel=1e-9)
 
 

@@ -34,17 +34,28 @@ def mesh_pairs(side):
     return pairs
 
 
+def evidence(imaging, u, side):
+    return reference.log_evidence(
+        imaging,
+        mapping_matrix(imaging, u, side),
+        mesh_pairs(side),
+        10.0 ** PRIORS.physical(u)[N_DIM],
+    )
+
+
 @pytest.mark.parametrize("equations_of", [dense_equations, sparse_equations])
 def test_evidence_of_numpy(imaging, points, equations_of):
     compiled = jax.jit(pixelization.cell(imaging, SIDE, equations_of))
     for u in points:
-        expected = reference.log_evidence(
-            imaging,
-            mapping_matrix(imaging, u, SIDE),
-            mesh_pairs(SIDE),
-            10.0 ** PRIORS.physical(u)[N_DIM],
-        )
+        expected = evidence(imaging, u, SIDE)
         assert float(compiled(u)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_evidence_of_numpy_at_the_size_of_an_instrument():
+    function, truth = pixelization.euclid()
+    near = truth + 0.01
+    expected = evidence(MaskedImaging.simulated("euclid"), near, 39)
+    assert float(jax.jit(function)(near)) == pytest.approx(expected, rel=1e-10)
 
 
 def test_evidence_is_the_density_of_the_data(imaging, points):

@@ -1,8 +1,15 @@
-"""The demo at a small size, in a process whose memory is its own."""
+"""The demo with a small cell, in a process whose memory is its own.
+
+Batches are so large that temporaries and the copies that FFTs make are above 32 MiB. glibc gives
+such blocks back; smaller ones stay with their threads or come from what compiling left, and a peak
+is then off by tens of MiB (`docs/scratch.md`).
+"""
 
 import re
 import subprocess
 import sys
+
+import pytest
 
 from autofit_memplan.units import parse_bytes
 
@@ -11,16 +18,16 @@ MIB = 2**20
 
 def test_both_programs_run_within_the_limit_and_as_predicted(pytestconfig):
     command = [sys.executable, "-m", "benchmarks.demo_hst"]
-    small = ["--cell", "benchmarks.cells.pixelization:small", "--n-live", "60"]
+    cell = ["--cell", "benchmarks.cells.pixelization:small", "--memory-limit", "300 MiB"]
     run = subprocess.run(
-        [*command, *small, "--memory-limit", "25 MiB"],
+        [*command, *cell, "--n-live", "240", "--num-delete", "160"],
         cwd=pytestconfig.rootpath,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert run.returncode == 0, run.stderr
-    assert "limit 25 MiB" in run.stdout
+    assert "limit 300 MiB" in run.stdout
     assert "Stopped at max_iterations, before convergence: 2 iterations" in run.stdout
     lines = re.findall(
         r"(init|step): (\d+) of (\d+) at once, predicted (.*?), measured (.*?) \(", run.stdout
@@ -28,6 +35,5 @@ def test_both_programs_run_within_the_limit_and_as_predicted(pytestconfig):
     assert [line[0] for line in lines] == ["init", "step"]
     for _, chunk, n, predicted, measured in lines:
         assert 1 < int(chunk) < int(n)
-        assert 10 * MIB < parse_bytes(predicted) <= 25 * MIB
-        # of such a small one, threads and code are a good part
-        assert abs(parse_bytes(measured) - parse_bytes(predicted)) < 24 * MIB
+        assert 200 * MIB < parse_bytes(predicted) <= 300 * MIB
+        assert parse_bytes(measured) == pytest.approx(parse_bytes(predicted), rel=0.1)
