@@ -134,7 +134,8 @@ def plan_nss(
     Returns
     -------
     A plan with `Plan.init` and `Plan.step`; ``executable("init")`` and ``executable("step")``
-    are the very programs that were certified, and ``executable("call")`` is one likelihood call.
+    are the very programs that were certified, for typed threefry keys, and ``executable("call")``
+    is one likelihood call.
 
     Raises
     ------
@@ -151,7 +152,7 @@ def plan_nss(
     dtype = jnp.result_type(float)
     position = jax.ShapeDtypeStruct((n_dim,), dtype)
     positions = jax.ShapeDtypeStruct((n_live, n_dim), dtype)
-    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
 
     def build(chunk: int | None):
         return build_algorithm(

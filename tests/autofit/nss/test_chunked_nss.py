@@ -88,6 +88,25 @@ def test_same_bits_as_upstream(upstream, scheduler, chunk_size):
     assert_same_bits(run(chunked(chunk_size, scheduler), dtype), expected)
 
 
+@pytest.fixture
+def start():
+    positions = jax.random.uniform(jax.random.key(1), (N_LIVE, N_DIM), minval=-9.0, maxval=9.0)
+    return jax.jit(reference().init)(positions, jax.random.key(0))
+
+
+@pytest.mark.parametrize("scheduler", ["lanes", "map"])
+def test_an_old_style_key_gives_the_chains_of_a_typed_one(start, scheduler):
+    step = jax.jit(chunked(3, scheduler).step)
+    assert_same_bits(step(jax.random.PRNGKey(7), start), step(jax.random.key(7), start))
+
+
+@pytest.mark.parametrize("scheduler", ["lanes", "map"])
+@pytest.mark.parametrize("kind", ["rbg", "unsafe_rbg"])
+def test_a_key_whose_numbers_depend_on_the_batch_is_refused(start, scheduler, kind):
+    with pytest.raises(ValueError, match=f"random numbers of {kind} keys"):
+        chunked(3, scheduler).step(jax.random.key(7, impl=kind), start)
+
+
 @pytest.mark.parametrize("lanes, depth", [(3, 1), (3, 4), (16, 1), (16, 2), (16, 3), (45, 6)])
 def test_lanes_may_look_ahead(upstream, lanes, depth):
     """Also with more lanes than particles, and with proposals beyond those drawn ahead."""

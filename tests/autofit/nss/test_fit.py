@@ -110,6 +110,15 @@ def test_chunks_and_schedulers_change_nothing_but_the_cost():
     assert total[0] > total[1] > total[2]
 
 
+def test_the_kind_of_key_that_jax_makes_by_default_changes_nothing():
+    def fit():
+        return af.NSS(**SMALL, chunk_size=7).fit(cube(5, 5.0), CorrelatedGaussian())
+
+    expected = fit()
+    with jax.default_prng_impl("rbg"):
+        np.testing.assert_array_equal(fit().samples.parameters, expected.samples.parameters)
+
+
 def test_max_iterations_gives_what_there_is(output):
     search = af.NSS("short", **SMALL, max_iterations=5)
     result = search.fit(cube(5, 5.0), CorrelatedGaussian())

@@ -86,18 +86,23 @@ def test_on_a_flat_curve_both_neighbours_are_tried_and_the_first_size_stays():
     assert [trial.chunk_size for trial in ran.tuner.trials] == [7, 13, 25]
 
 
+def peak_at(size):
+    return lambda chunk: 5000.0 * math.exp(-0.5 * math.log(chunk / size) ** 2)
+
+
 def test_a_long_way_is_taken_in_growing_strides():
     ran = run(CURVES["monotone up"], 1)
-    assert ran.asked == [2, 8, 50, 25], "at last the neighbour that was jumped over"
+    assert ran.asked == [2, 4, 13, 50, 25], "at last the neighbour that was jumped over"
     assert ran.tuner.best == 50
 
 
 def test_a_peak_that_was_jumped_over_is_found():
-    def peak_at_4(chunk):
-        return 5000.0 * math.exp(-0.1 * math.log(chunk / 4) ** 2)
+    ran = run(peak_at(8), 1)
+    assert ran.asked == [2, 4, 13, 50, 25, 8] and ran.tuner.best == 8
 
-    ran = run(peak_at_4, 1)
-    assert ran.asked[:3] == [2, 8, 4] and ran.tuner.best == 4
+
+def test_a_peak_next_to_the_start_is_not_jumped_over():
+    assert run(peak_at(7), 13).asked == [25, 7, 4]
 
 
 def test_one_noisy_call_decides_nothing():
@@ -134,7 +139,7 @@ def test_nothing_is_wanted_before_the_first_call_is_timed():
 
 
 def test_a_size_that_does_not_fit_ends_the_way_up():
-    ran = run(CURVES["monotone up"], 4, highest=400, holds=20)
+    ran = run(CURVES["monotone up"], 8, highest=400, holds=20)
     assert ran.tuner.best == 13
     assert [size for size in ran.asked if size > 20] == [25], "nor would what is larger"
 

@@ -61,7 +61,7 @@ def make_lane_update_strategy(
         width = num_delete if lanes is None else lanes
 
         def update_function(rng_key, state, loglikelihood_0, **inner_kernel_params):
-            choice_key, sample_key = jax.random.split(_typed(rng_key))
+            choice_key, sample_key = jax.random.split(rng_key)
             start = choose_survivors(choice_key, state.particles, loglikelihood_0, num_delete)
             keys = split_per_move(sample_key, num_delete, num_mcmc_steps)
             chains = kind(keys, start.position, **inner_kernel_params)
@@ -90,10 +90,3 @@ def make_lane_update_strategy(
         return update_function
 
     return strategy
-
-
-def _typed(rng_key: jax.Array) -> jax.Array:
-    """The same key as a typed key: old-style ``uint32`` keys have one axis more."""
-    if jnp.issubdtype(rng_key.dtype, jax.dtypes.prng_key):
-        return rng_key
-    return jax.random.wrap_key_data(rng_key)

@@ -1,7 +1,7 @@
 """Everything random about a step, drawn ahead for every (particle, move) from its own key.
 
-The draws are those of `blackjax.mcmc.slice` with the same keys, split in the same way. None of
-them depends on where a chain is, so the order in which moves are run cannot change a chain.
+The draws are those of `blackjax.mcmc.slice` with the same threefry keys, split in the same way.
+None of them depends on where a chain is, so the order in which moves are run cannot change a chain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import jax.numpy as jnp
 
 DRAWN_AHEAD = 8
 """Shrink proposals drawn ahead for each move; the few moves that need more split on the way."""
+
+
+KIND = "threefry2x32"
+"""Of keys: each one's numbers are the same whichever batch they are drawn in."""
 
 
 class Moves(NamedTuple):
@@ -43,7 +47,26 @@ class Moves(NamedTuple):
 
 
 def split_per_move(rng_key, num_delete: int, num_moves: int):
-    """Keys of every (particle, move), shape ``(num_delete, num_moves)``, split as blackjax does."""
+    """Keys of every (particle, move), shape ``(num_delete, num_moves)``, split as blackjax does.
+
+    Parameters
+    ----------
+    rng_key
+        A typed key, or an old-style one of ``uint32``.
+
+    Raises
+    ------
+    ValueError
+        If its numbers depend on the batch in which they are drawn.
+    """
+    if not jnp.issubdtype(rng_key.dtype, jax.dtypes.prng_key):
+        rng_key = jax.random.wrap_key_data(rng_key)
+    kind = jax.random.key_impl(rng_key)
+    if kind != KIND:
+        raise ValueError(
+            f"the random numbers of {kind} keys depend on which of them are drawn at once, so a "
+            f"chain would depend on the chunk size; pass jax.random.key(seed, impl={KIND!r})"
+        )
     return _split(jax.random.split(rng_key, num_delete), num_moves)
 
 

@@ -18,6 +18,7 @@ from autofit.non_linear.search.nest.nss._batch_check import check_batch
 from autofit.non_linear.search.nest.nss._first_values import require_start
 from autofit.non_linear.search.nest.nss._loop import sample, wait
 from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balanced, waves
+from autofit.non_linear.search.nest.nss._moves import KIND
 from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss._signals import Signals
@@ -46,8 +47,10 @@ class Sampling:
     lowered, refused
         Why the chunk of init or step was lowered, and one that was tried was not taken; a sentence
         each time.
-    trials, choice
-        Chunk sizes that were timed, and which of them was taken, in words.
+    trials
+        Chunk sizes that were timed.
+    taken, is_settled
+        The step's chunk size in the end, and whether none was left to try.
     """
 
     def __init__(
@@ -62,7 +65,8 @@ class Sampling:
         self.lowered: list[str] = []
         self.refused: list[str] = []
         self.trials: list[Trial] = []
-        self.choice = ""
+        self.taken: int | None = None
+        self.is_settled = False
 
     def start(self) -> Run:
         """Draw the live points from the prior and evaluate them.
@@ -137,12 +141,19 @@ class Sampling:
             finally:
                 self.lowered += program.lowered
                 self.refused = program.refused
-                self.trials, self.choice = step.trials, step.choice
+                self.trials = step.trials
+                self.taken, self.is_settled = step.taken, step.is_settled
 
     def chunk_sizes(self) -> dict[str, Any]:
         """Which were tried, and why some were lowered or not taken; JSON-able."""
         trials = [trial._asdict() for trial in self.trials]
-        return {"trials": trials, "lowered": self.lowered, "refused": self.refused}
+        return {
+            "trials": trials,
+            "taken": self.taken,
+            "is_settled": self.is_settled,
+            "lowered": self.lowered,
+            "refused": self.refused,
+        }
 
     def report(self, run: Run) -> str:
         """How the run ended, what it took, and which chunk sizes were tried."""
@@ -207,7 +218,7 @@ class Sampling:
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit
         def draw(seed):
-            draw_key, init_key, run_key = jax.random.split(jax.random.key(seed), 3)
+            draw_key, init_key, run_key = jax.random.split(jax.random.key(seed, impl=KIND), 3)
             shape = (self._options.n_live, self._fitness.n_dim)
             return jax.random.uniform(draw_key, shape), init_key, run_key
 

@@ -104,12 +104,14 @@ class TunedStep:
         return [] if self._tuner is None else self._tuner.trials
 
     @property
-    def choice(self) -> str:
-        """Which of the trials was taken, for the report."""
-        if self._tuner is None:
-            return ""
-        best = self._tuner.best
-        return f"{best} was taken" if self._tuner.is_settled else f"{best} is the best so far"
+    def taken(self) -> int:
+        """The chunk size that it has come to."""
+        return self._program.chunk_size if self._tuner is None else self._tuner.best
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no other is left to try."""
+        return self._tuner is None or self._tuner.is_settled
 
     def _look_further(self, tuner: Tuner) -> None:
         """Have the next chunk size compiled; when there is none left, keep the best."""

@@ -1,9 +1,9 @@
 """Which chunk size is fastest: a comparison that real iterations pay for.
 
 The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
-sizes halve or double from the first, and after each success two, four… of these at once, so that
-few have to be compiled. The best so far and a challenger take turns until the mean of their ratios
-stands out of its scatter; the search ends when both neighbours of the best have lost to it.
+sizes halve or double from the first, and after two successes in a row two, four… of these at once,
+so that few have to be compiled. The best so far and a challenger take turns until the mean of their
+ratios stands out of its scatter; the search ends when both neighbours of the best have lost to it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Tuner:
         self._sizes = list(sizes)
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
         self._compile_seconds = compile_seconds
-        self._direction = self._stride = 1
+        self._direction, self._wins = 1, 0
         self._is_challenging = False  # its program is there
         self.start = self.best = self.current = start
         self.challenger: int | None = None
@@ -190,9 +190,9 @@ class Tuner:
         assert self.challenger is not None
         if has_won:
             self._direction = 1 if self.challenger > self.best else -1
-            self.best, self._stride = self.challenger, 2 * self._stride
+            self.best, self._wins = self.challenger, self._wins + 1
         else:
-            self._stride = 1
+            self._wins = 0
         self.challenger, self._is_challenging = None, False
         self.current = self.best
 
@@ -201,7 +201,8 @@ class Tuner:
         place = self._sizes.index(self.best)
         below, above = self._sizes[:place][::-1], self._sizes[place + 1 :]
         ahead, behind = (below, above) if self._direction < 0 else (above, below)
-        for sizes, stride in ((ahead, self._stride), (behind, 1)):
+        far = 2 ** max(self._wins - 1, 0)
+        for sizes, stride in ((ahead, far), (behind, 1)):
             unknown = list(takewhile(lambda size: size not in self._rates, sizes))
             if unknown:
                 return unknown[min(stride, len(unknown)) - 1]
