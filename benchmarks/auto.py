@@ -77,6 +77,7 @@ def sampled(cell: str, chunk_size: int | str, seconds: float, n_live: int = N_LI
         "total": run.total_evaluations - n_live,
         "per_second": useful / run.seconds,
         "tuning_seconds": tuning_seconds([(begun - start, n_live, ""), *history]),
+        "is_settled": sampling.is_settled,
         "trials": [trial._asdict() for trial in sampling.trials],
         "lowered": sampling.lowered,
         "history": history[:: max(1, len(history) // 200)],
@@ -99,9 +100,10 @@ def tuning_seconds(history: list[tuple[float, int, str]]) -> float | None:
     searching = [index for index, (_, _, note) in enumerate(history) if note.endswith("?")]
     if not searching:
         return 0.0
-    begin, settled, end = history[0], history[searching[-1]], history[-1]
-    if settled is end:
+    deciding = searching[-1] + 1  # the call after the last question
+    if deciding >= len(history) - 1:
         return None
+    begin, settled, end = history[0], history[deciding], history[-1]
     pace = (end[0] - settled[0]) / (end[1] - settled[1])
     return settled[0] - begin[0] - (settled[1] - begin[1]) * pace
 

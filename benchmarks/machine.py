@@ -6,30 +6,74 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import jax
 import psutil
 
+from benchmarks.fresh_process import lines_from
 
-def machine() -> dict[str, object]:
+
+def machine() -> dict[str, Any]:
     """Device, versions and command, to be put beside every result."""
-    versions = {}
-    for name in ("jax", "jaxlib", "blackjax", "numpy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
     return {
         "device": jax.devices()[0].device_kind,
         "platform": jax.default_backend(),
         "cores": psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": versions("jax", "jaxlib", "blackjax", "numpy"),
         "command": command(),
     }
+
+
+def machine_elsewhere(timeout: float = 120.0) -> dict[str, Any]:
+    """`machine`, asked of another process: a device takes most of a GPU for the one that asks.
+
+    Parameters
+    ----------
+    timeout
+        Seconds for that process.
+
+    Returns
+    -------
+    dict
+        With the command of this process.
+
+    Raises
+    ------
+    RuntimeError
+        If JAX does not start there.
+    """
+    lines, why = lines_from("benchmarks.machine", timeout=timeout)
+    if not lines:
+        raise RuntimeError(f"JAX does not start here: {why}")
+    return json.loads(lines[-1]) | {"command": command()}
+
+
+def versions(*names: str) -> dict[str, str | None]:
+    """Of installed packages; ``None`` for the others."""
+    found: dict[str, str | None] = dict.fromkeys(names)
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def changed(runs: Iterable[Mapping[str, Any]], here: Mapping[str, Any]) -> list[str]:
+    """What of the machine is not as it was in all `runs`; versions count where both are known."""
+    names = set()
+    for run in runs:
+        then, now = run.get("versions", {}), here.get("versions", {})
+        known = {name for name in then.keys() & now.keys() if then[name] and now[name]}
+        names |= {name for name in known if then[name] != now[name]}
+        fields = run.keys() - {"versions", "command"}
+        names |= {name for name in fields if run[name] != here.get(name)}
+    return sorted(names)
 
 
 def command() -> str:

@@ -25,11 +25,10 @@ from typing import Any, NamedTuple
 
 from rich.console import Console, RenderableType
 
-from benchmarks.fresh_process import lines_from
 from benchmarks.gpu import budget as gpu_budget
 from benchmarks.gpu import busy as gpu_busy
 from benchmarks.gpu import peaks as gpu_peaks
-from benchmarks.machine import command
+from benchmarks.machine import machine_elsewhere
 from benchmarks.sweep import report as sweep_report
 from benchmarks.sweep.command import Sizes, spec_of, sweep
 from benchmarks.sweep.records import Outcome, Scheduler
@@ -129,16 +128,18 @@ def main() -> None:
     if card is None:
         print("skipped: no NVIDIA GPU here")
         return
-    # asked of another process: a device takes most of the card for the one that asks
-    lines, why = lines_from("benchmarks.machine", timeout=_until(start + end))
-    here = json.loads(lines[-1]) if lines else {"platform": f"nothing ({why})"}
+    try:
+        here = machine_elsewhere(_until(start + end))
+    except RuntimeError as error:
+        print(f"skipped: there is an NVIDIA GPU, but {error}")
+        return
     if here["platform"] != "gpu":
         print(f"skipped: there is an NVIDIA GPU, but JAX runs on {here['platform']} here")
         return
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(card)
-    results: dict[str, Any] = {"machine": here | {"command": command()}, "nvidia_smi": card}
+    results: dict[str, Any] = {"machine": here, "nvidia_smi": card}
     results |= {"parts": {}, "seconds": {}}
     for name in names:
         console.rule(f"part {name}")

@@ -97,11 +97,11 @@ def cell_peaks(
         return list(found)
 
     specs = [spec_of(cell, instrument) for cell in cells for instrument in instruments]
-    # A peak is of a process's own allocator, and others on the card do not change it. All cells
-    # begin together: one that waited for another would have the least time.
+    # A peak is of a process's own allocator, and others on the card do not change it; its budget is
+    # only what they leave free. All begin together: one that waited would have the least time.
     with ThreadPoolExecutor(len(specs)) as pool:
         found = [outcome for outcomes in pool.map(of_cell, specs) for outcome in outcomes]
-    no_rates = {"iterations": None, "seconds": None, "useful": None, "total": None}
+    no_rates = dict.fromkeys(("iterations", "seconds", "useful", "total")) | {"is_cold": False}
     return [outcome.model_copy(update=no_rates) for outcome in found]
 
 

@@ -2,47 +2,44 @@
 
 Every sampler on every problem is a process of its own, one at a time, and makes one fit for each
 seed, each with an empty plan cache. A fit that takes longer than `--timeout` ends its process: the
-seeds before it are kept, those after it are not tried. No further seed is begun after twice that
-time. Tables are printed; `--output` gets the JSON after every process, and a picture beside it at
-the end. If that file exists, the run goes on from it: what it has is kept, what failed or is
-missing in it is done. `--problems lens` takes the small lens cells, whose evidence nobody knows,
-instead of the analytic ones; `--problems demo` the lens of ``make demo``.
+seeds before it are kept, those after it are not tried. Tables are printed; `--output` gets the JSON
+after every process, and a picture beside it at the end. If that file exists, the run goes on from
+it: what it has is kept, what failed or is missing in it is done. `--problems lens` takes the small
+lens cells, whose evidence nobody knows, instead of the analytic ones; `--problems demo` the lens of
+``make demo``.
 
 "log Z" is the mean over the seeds and its standard error; "scatter" is their standard deviation,
-to be held against "stated", the mean of the errors that the sampler states. "wall s" is all of the
-first fit, compiling included: what a user pays who fits once. Sampling and what is per second of it
-are medians. "moved" is the largest distance, over parameters, of the sampler's mean from that over
-the other samplers which are not ours, in standard deviations of the posterior.
+to be held against "stated", the mean of the errors that the sampler states; a scatter from five
+seeds is itself uncertain by about a third. "wall s" is all of the first fit, compiling included:
+what a user pays who fits once. Sampling and what is per second of it are medians. "moved" is the
+largest distance, over parameters, of the sampler's mean from that over the other samplers which are
+not ours, in standard deviations of the posterior.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
 import sys
 import tempfile
-import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from benchmarks.fresh_process import lines_from
-from benchmarks.machine import command
+from benchmarks.machine import machine_elsewhere, versions
 from benchmarks.samplers.problems import ANALYTIC, DEMO, LENS, PROBLEMS
 from benchmarks.samplers.records import Fit, Job
 from benchmarks.samplers.report import draw, tables
-from benchmarks.samplers.results import Results
+from benchmarks.samplers.result import Result
 from benchmarks.samplers.settings import SETTINGS, XLA_FLAGS, Settings
 
 FIRST_SEED = 1
-BEGIN_WITHIN = 2.0
-"""Times that fits may take of which another seed may begin."""
 _START_SECONDS = 120.0  # to import JAX and make the problem
+_PEERS = ("nautilus-sampler", "dynesty", "jaxns", "scikit-learn")
 _WIDTH = 216  # of the tables, where no terminal says
 _GROUPS = {"analytic": ANALYTIC, "lens": LENS, "demo": DEMO, "all": PROBLEMS}
 
@@ -53,10 +50,7 @@ def make_fits(job: Job) -> None:
 
     problem = PROBLEMS[job.problem]()
     fit = SAMPLERS[job.sampler](problem, job.settings)
-    start = time.perf_counter()
     for seed in job.seeds:
-        if time.perf_counter() - start > BEGIN_WITHIN * job.timeout:
-            return
         with tempfile.TemporaryDirectory() as folder:
             os.environ["AUTOFIT_MEMPLAN_CACHE"] = folder  # a chunk size found is not handed on
             signal.setitimer(signal.ITIMER_REAL, job.timeout)  # SIGALRM ends this process
@@ -78,45 +72,29 @@ def run_job(job: Job) -> tuple[list[Fit], str]:
     lines, complaint = lines_from(
         "benchmarks.samplers",
         *("--child", job.model_dump_json()),
-        timeout=_START_SECONDS + (BEGIN_WITHIN + 1) * job.timeout,
+        timeout=_START_SECONDS + job.timeout * len(job.seeds),
         environment=_environment(job),
     )
     fits = [Fit.model_validate_json(line) for line in lines]
     if complaint == f"ended by {signal.SIGALRM.name}":
         complaint = f"no fit within {job.timeout:g} s"
-    elif not complaint and len(fits) < len(job.seeds):
-        complaint = f"no more begun after {BEGIN_WITHIN * job.timeout:g} s"
     return fits, complaint
 
 
 def _environment(job: Job) -> dict[str, str]:
-    flags = "" if job.settings.xla_default_scheduler else XLA_FLAGS.get(job.sampler, "")
+    flags = XLA_FLAGS.get(job.sampler)
     return {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()} if flags else {}
 
 
 def machine() -> dict[str, Any]:
-    """Device and versions, asked of another process: one that asks takes most of a GPU's memory.
-
-    Raises
-    ------
-    ValueError
-        If JAX does not start.
-    """
-    lines, why = lines_from("benchmarks.machine", timeout=_START_SECONDS)
-    if not lines:
-        raise ValueError(f"JAX does not start here: {why}")
-    here = json.loads(lines[-1])
-    del here["command"]
-    for name in ("nautilus-sampler", "dynesty", "jaxns", "scikit-learn"):
-        try:
-            here["versions"][name] = version(name)
-        except PackageNotFoundError:
-            here["versions"][name] = None
+    """With the versions of the other samplers."""
+    here = machine_elsewhere()
+    here["versions"] |= versions(*_PEERS)
     return here
 
 
-def jobs_of(options: argparse.Namespace, settings: Settings, results: Results) -> list[Job]:
-    """What the options ask for; seeds that `results` has are left out.
+def jobs_of(options: argparse.Namespace, settings: Settings, result: Result) -> list[Job]:
+    """What the options ask for; seeds that `result` has are left out.
 
     Raises
     ------
@@ -128,7 +106,7 @@ def jobs_of(options: argparse.Namespace, settings: Settings, results: Results) -
         Job(
             problem=problem,
             sampler=sampler,
-            seeds=results.seeds_left(problem, sampler, seeds),
+            seeds=result.seeds_left(problem, sampler, seeds),
             settings=settings,
             timeout=options.timeout,
         )
@@ -153,13 +131,7 @@ def main() -> None:
         "--timeout",
         type=float,
         default=120.0,
-        help="seconds for one fit, the first with compiling; after twice as many no further seed "
-        "of a sampler on a problem is begun",
-    )
-    parser.add_argument(
-        "--xla-default-scheduler",
-        action="store_true",
-        help="for all but af.NSS, on CPU; dense linear algebra may hang with it",
+        help="seconds for one fit, the first with compiling",
     )
     parser.add_argument(
         "--output", type=Path, help="of the JSON, and gone on from; a .png goes beside it"
@@ -169,38 +141,31 @@ def main() -> None:
     if options.child:
         make_fits(Job.model_validate_json(options.child))
         return
-    settings = Settings(
-        n_live=options.n_live,
-        num_delete=options.num_delete,
-        n_eff=options.n_eff,
-        xla_default_scheduler=options.xla_default_scheduler,
-    )
+    settings = Settings(n_live=options.n_live, num_delete=options.num_delete, n_eff=options.n_eff)
     output = options.output
     try:
-        results = Results(
-            machine=machine(),
-            commands=[command()],
-            settings={**settings.model_dump(), "samplers": SETTINGS},
+        result = Result(
+            machine=[machine()], settings={**settings.model_dump(), "samplers": SETTINGS}
         )
         if output and output.exists():
-            results = results.going_on_from(output)
-        jobs = jobs_of(options, settings, results)
-    except ValueError as error:
+            result = result.going_on_from(output)
+        jobs = jobs_of(options, settings, result)
+    except (RuntimeError, ValueError) as error:
         parser.error(str(error))
 
     width = None if sys.stdout.isatty() else _WIDTH
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     for job in jobs:
         fits, complaint = run_job(job)
-        results = results.after(job, fits, complaint)
+        result = result.after(job, fits, complaint)
         if output:
-            results.write(output)
+            result.write(output)
         ending = f"{len(fits)} of {len(job.seeds)} fits" + (f": {complaint}" if complaint else "")
         console.print(f"{job.sampler} on {job.problem}, {ending}")
-    for table in tables(results.fits, results.missing):
+    for table in tables(result.fits, result.missing):
         console.print(table)
     console.print(f"settings: {settings}")
-    for sampler in dict.fromkeys(fit.sampler for fit in results.fits):
+    for sampler in dict.fromkeys(fit.sampler for fit in result.fits):
         console.print(f"{sampler}: {SETTINGS[sampler]}")
-    if output and results.fits:
-        draw(results.fits, output.with_suffix(".png"))
+    if output and result.fits:
+        draw(result.fits, output.with_suffix(".png"))

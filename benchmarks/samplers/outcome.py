@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from autofit_memplan.footprint import compile_program
-from benchmarks.samplers.settings import Settings
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
+class Outcome:
     """What a fit gave and took.
 
     Attributes
@@ -68,12 +69,10 @@ def moments(
     return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
 
 
-def compiled_here(settings: Settings, function: Callable, *args) -> Callable:
+def compiled_here(function: Callable, *args) -> Callable:
     """`function`, compiled ahead for arguments like `args`.
 
     With the option of `autofit_memplan.compiler` that keeps LAPACK calls from waiting for each
-    other, unless `settings` ask for XLA's default.
+    other.
     """
-    if settings.xla_default_scheduler:
-        return jax.jit(function).lower(*args).compile()
     return compile_program(function, *args, platform=jax.default_backend()).executable

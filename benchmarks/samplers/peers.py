@@ -29,7 +29,7 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
         if not compiled:
             points = jnp.zeros((N_BATCH, problem.n_dim))
             batched = jax.vmap(problem.log_likelihood)
-            compiled["batch"] = compiled_here(settings, batched, points)
+            compiled["batch"] = compiled_here(batched, points)
         sampling = time.perf_counter()
         sampler = Sampler(
             lambda unit: unit,
@@ -68,7 +68,7 @@ def dynesty(problem: Problem, settings: Settings) -> Fitter:
         start = time.perf_counter()
         if not compiled:
             point = jnp.zeros(problem.n_dim)
-            compiled["call"] = compiled_here(settings, problem.log_likelihood, point)
+            compiled["call"] = compiled_here(problem.log_likelihood, point)
         sampling = time.perf_counter()
         sampler = NestedSampler(
             lambda point: float(compiled["call"](point)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from benchmarks.samplers.outcome import Outcome
 from benchmarks.samplers.settings import Settings
@@ -35,24 +35,22 @@ class Fit(BaseModel):
     seed: int
     outcome: Outcome
 
-    def record(self) -> dict[str, Any]:
-        """For the JSON, with error and pull."""
-        known = self.true_log_evidence is not None
-        judged = {"error": self.error, "pull": self.pull} if known else {}
-        return {**self.model_dump(exclude={"outcome"}), **self.outcome._asdict(), **judged}
-
+    @model_validator(mode="before")
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Fit:
-        """The fit that `record` was made of."""
-        own = {name: record[name] for name in cls.model_fields if name != "outcome"}
-        return cls(**own, outcome=Outcome(**{name: record[name] for name in Outcome._fields}))
+    def _without_computed(cls, record: Any) -> Any:
+        """As it was before it was written."""
+        if not isinstance(record, dict):
+            return record
+        return {key: value for key, value in record.items() if key not in ("error", "pull")}
 
+    @computed_field
     @property
     def error(self) -> float:
         """Found less true log evidence; NaN where that is not known."""
         truth = self.true_log_evidence
-        return self.outcome.log_evidence - (np.nan if truth is None else truth)
+        return self.outcome.log_evidence - (math.nan if truth is None else truth)
 
+    @computed_field
     @property
     def pull(self) -> float:
         """Error in units of the stated one."""

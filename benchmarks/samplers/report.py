@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from benchmarks.samplers.outcome import Outcome
 from benchmarks.samplers.records import Fit, Missing
 from benchmarks.samplers.settings import SETTINGS
 
@@ -40,10 +39,9 @@ def tables(fits: Sequence[Fit], missing: Sequence[Missing] = ()) -> Iterable[Tab
 
 
 def _cells(fits: list[Fit]) -> list[str]:
-    columns = Outcome(*zip(*(fit.outcome for fit in fits), strict=True))
-    useful, seconds = np.array(columns.useful_evaluations), np.array(columns.sampling_seconds)
-    size, total = np.array(columns.effective_sample_size), columns.total_evaluations
-    first, log_z = fits[0].outcome, np.array(columns.log_evidence)
+    useful, seconds = _column(fits, "useful_evaluations"), _column(fits, "sampling_seconds")
+    size, total = _column(fits, "effective_sample_size"), _column(fits, "total_evaluations")
+    first, log_z = fits[0].outcome, _column(fits, "log_evidence")
     scatter = np.std(log_z, ddof=1) if len(fits) > 1 else np.nan
     standard_error = "" if np.isnan(scatter) else f" ± {scatter / np.sqrt(len(fits)):.3f}"
     rms = [np.sqrt(np.mean(np.square([getattr(f, k) for f in fits]))) for k in ("error", "pull")]
@@ -51,10 +49,10 @@ def _cells(fits: list[Fit]) -> list[str]:
         str(len(fits)),
         f"{log_z.mean():.3f}{standard_error}",
         "-" if np.isnan(scatter) else f"{scatter:.3f}",
-        f"{np.mean(columns.log_evidence_error):.3f}",
+        f"{_column(fits, 'log_evidence_error').mean():.3f}",
         *("-" if np.isnan(x) else f"{x:.2f}" for x in rms),
         f"{useful.mean():,.0f}",
-        "-" if None in total else f"{np.mean(total):,.0f}",
+        "-" if None in total.tolist() else f"{total.mean():,.0f}",
         f"{size.mean():,.0f}",
         f"{first.wall_seconds:.1f}",
         f"{first.effective_sample_size / first.wall_seconds:,.0f}",
@@ -62,6 +60,10 @@ def _cells(fits: list[Fit]) -> list[str]:
         f"{np.median(useful / seconds):,.0f}",
         f"{np.median(size / seconds):,.0f}",
     ]
+
+
+def _column(fits: list[Fit], name: str) -> np.ndarray:
+    return np.array([getattr(fit.outcome, name) for fit in fits])
 
 
 def _moved(sampler: str, fits: list[Fit]) -> str:
@@ -100,13 +102,12 @@ def draw(fits: Sequence[Fit], path: Path) -> None:
             [np.mean([f.outcome.log_evidence for f in each]) for each in _by_sampler(some).values()]
         )
         for sampler, rows in _by_sampler(some).items():
-            columns = Outcome(*zip(*(fit.outcome for fit in rows), strict=True))
             away = [f.error if known else f.outcome.log_evidence - middle for f in rows]
-            costs = (columns.useful_evaluations, columns.sampling_seconds)
-            for ax, x in zip(column, costs, strict=True):
-                colour, bar = colours[sampler], columns.log_evidence_error
+            colour, bar = colours[sampler], _column(rows, "log_evidence_error")
+            for ax, cost in zip(column, ("useful_evaluations", "sampling_seconds"), strict=True):
                 # the same chains in other chunks: a ring around the dot
                 ms, face = (8, "none") if "no chunks" in sampler else (4, colour)
+                x = _column(rows, cost)
                 ax.errorbar(
                     x, away, bar, fmt="o", ms=ms, mfc=face, lw=1, color=colour, label=sampler
                 )

@@ -109,9 +109,9 @@ def blackjax_nss(problem: Problem, settings: Settings) -> Fitter:
         draw_key, init_key, weight_key, key = jax.random.split(jax.random.key(seed), 4)
         positions = jax.random.uniform(draw_key, (settings.n_live, problem.n_dim))
         if not compiled:
-            compiled["init"] = compiled_here(settings, algorithm.init, positions, init_key)
+            compiled["init"] = compiled_here(algorithm.init, positions, init_key)
             state = jax.eval_shape(algorithm.init, positions, init_key)
-            compiled["advance"] = compiled_here(settings, advance, key, state)
+            compiled["advance"] = compiled_here(advance, key, state)
         state, dead = compiled["init"](positions, init_key), []
         sampling, remaining = time.perf_counter(), np.inf
         while remaining >= settings.termination:

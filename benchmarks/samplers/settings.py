@@ -22,8 +22,6 @@ class Settings(BaseModel):
     termination: float = -3.0
     n_eff: int = 10_000
     """At which nautilus stops; its default."""
-    xla_default_scheduler: bool = False
-    """Of the samplers that are not ours; with it a fit with dense linear algebra may never end."""
 
 
 _SLICES = (
@@ -32,7 +30,7 @@ _SLICES = (
 )
 _COMPILED = (
     "on CPU compiled with CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED, as af.NSS always is, because XLA's "
-    "default can hang, unless xla_default_scheduler"
+    "default can hang"
 )
 SETTINGS = {
     "af.NSS auto": _SLICES + "chunk_size='auto'",

@@ -31,7 +31,7 @@ from autofit_memplan.measure import peak_growth
 from autofit_memplan.specs import Problem, load_problem
 from autofit_memplan.units import format_bytes
 from benchmarks.schedulers import LONG_SECONDS, log_prior, run
-from benchmarks.sweep.records import COLD, HERE, TOO_LARGE, Case, Outcome
+from benchmarks.sweep.records import HERE, Case, Outcome
 
 MOST_ITERATIONS = 500
 TERMINATION = -3.0
@@ -87,7 +87,7 @@ def measure_case(case: Case, start: Path | None) -> Iterator[Outcome]:
     yield outcome
 
     if not budget.holds(program.footprint):
-        outcome = outcome.noted(f"{TOO_LARGE} {format_bytes(budget.limit_bytes)}")
+        outcome = outcome.noted(f"not run: the budget is {format_bytes(budget.limit_bytes)}")
         yield outcome
     elif start is not None:
         for known in run_step(outcome, program.executable, state):
@@ -157,13 +157,12 @@ def run_step(outcome: Outcome, executable: Any, state: Any) -> Iterator[Outcome]
 def _timed(outcome: Outcome, first: dict, executable: Any, state: Any) -> Outcome:
     """From the start again for `Case.seconds`, or once if it takes longer, but not minutes."""
     timed, wanted = first, outcome.case.seconds
-    if wanted and first["seconds"] < max(wanted, LONG_SECONDS):
+    is_cold = not wanted or first["seconds"] >= max(wanted, LONG_SECONDS)
+    if not is_cold:
         iterations = max(int(wanted / first["seconds"]), 1)
         timed = run(executable, state, min(iterations, MOST_ITERATIONS))
-    elif wanted:
-        outcome = outcome.noted(COLD)
     figures = {name: timed[name] for name in ("iterations", "seconds", "useful", "total")}
-    return outcome.model_copy(update=figures)
+    return outcome.model_copy(update={**figures, "is_cold": is_cold})
 
 
 def _start_libraries() -> None:

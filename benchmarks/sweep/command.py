@@ -4,7 +4,8 @@ Every case is a process of its own, one at a time and under a time limit: predic
 compiled step, measured peak, compile seconds, iterations and evaluations per second. What the plan
 says cannot fit the limit is predicted and marked, not run. Upstream's step has no chunks: its one
 case has `num_delete` calls at once. A table is printed; `--output` gets the JSON after every case,
-and a picture beside it at the end. The same command goes on with a sweep that was interrupted.
+and a picture beside it at the end. The same command on the same machine goes on with a sweep that
+was interrupted.
 
 This process starts no JAX device (so nothing here may import blackjax, which does): on a GPU it
 would take most of the memory.
@@ -19,13 +20,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from rich.console import Console
 
 from autofit_memplan.solver import balance
 from benchmarks.fresh_process import lines_from
-from benchmarks.machine import command
+from benchmarks.machine import machine_elsewhere
 from benchmarks.sweep.records import Case, Outcome, Scheduler, Sizes
 from benchmarks.sweep.report import draw, table
 from benchmarks.sweep.result import Result
@@ -152,14 +153,15 @@ def sweep(
     environment
         Variables of the processes, where they differ.
     known
-        Of the same sizes, not to be run again unless they failed.
+        Of the same sizes; those that were timed are not run again.
     """
-    done = {outcome.case.key for outcome in known if outcome.is_done}
+    timed = [outcome.case for outcome in known if outcome.iterations]
+    done = {case.key for case in timed}
     with tempfile.TemporaryDirectory() as folder:
         for spec in specs:
-            timed = (o.case.num_inner_steps for o in known if o.case.spec == spec and o.iterations)
             # a call may take longer this time, but the chains must be the same chains
-            same = {"num_inner_steps": next(timed, sizes.num_inner_steps)}
+            moves = (case.num_inner_steps for case in timed if case.spec == spec)
+            same = {"num_inner_steps": next(moves, sizes.num_inner_steps)}
             of_cell = sizes.model_copy(update=same)
             cases = partial(cases_of, spec, chunks, schedulers, of_cell, target=target)
             if all(case.key in done for case in cases()):
@@ -175,13 +177,6 @@ def sweep(
                     yield Outcome(case=case, note=note)
                 else:  # without live points, a prediction
                     yield run_case(case, path, timeout, environment).noted(note)
-
-
-def _this_run() -> dict[str, Any]:
-    """The machine, which another process is asked for, and the command."""
-    lines, why = lines_from("benchmarks.machine", timeout=60.0)
-    here = json.loads(lines[-1]) if lines else {"platform": f"nothing ({why})"}
-    return here | {"command": command()}
 
 
 def main() -> None:
@@ -202,8 +197,8 @@ def main() -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="of the JSON, with a .png beside it at the end; the cases of a FILE that is there are "
-        "kept, those that failed are run again, and others are added",
+        help="of the JSON, with a .png beside it at the end; of a FILE that is there, what was "
+        "timed is kept, the rest is run again, and other cases are added",
     )
     options = parser.parse_args()
     for name, known in (("cells", CELLS), ("instruments", INSTRUMENTS)):
@@ -222,20 +217,21 @@ def main() -> None:
     specs = [spec_of(cell, each) for cell in options.cells for each in options.instruments]
     chunks = [int(chunk) for chunk in options.chunks]
     console = Console(width=None if sys.stdout.isatty() else 150, markup=False)
+    output = options.output
     try:
-        result = Result.begun(options.output, sizes)
-    except ValueError as error:
-        parser.error(f"--output {options.output}: {error}")
+        result = Result(sizes=sizes, machine=(machine_elsewhere(),) if output else ())
+        if output and output.exists():
+            result = result.going_on_from(output)
+    except (RuntimeError, ValueError) as error:
+        parser.error(str(error))
     outcomes = sweep(specs, chunks, options.schedulers, sizes, known=result.cases)
-    for i, outcome in enumerate(outcomes):
+    for outcome in outcomes:
         case = outcome.case
         console.print(f"{case.spec} {case.scheduler} {case.chunk_size} {outcome.note}".strip())
         result = result.with_case(outcome)
-        if options.output:
-            if i == 0:  # not where all is known: that may be drawn on any machine
-                result = result.with_run(_this_run())
-            result.write(options.output)
+        if output:
+            result.write(output)
     console.print(table(result.cases))
     console.print(result.summary, highlight=False)
-    if options.output:
-        draw(result.cases, options.output.with_suffix(".png"))
+    if output:
+        draw(result.cases, output.with_suffix(".png"))

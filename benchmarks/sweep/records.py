@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from autofit_memplan import Footprint
 
@@ -13,11 +13,24 @@ Scheduler = Literal["upstream", "map", "lanes"]
 HERE = "here"
 """As a target: the kind of GPU that is live in this process."""
 
-TOO_LARGE, COLD = "not run: the budget is", "timed without warming up"
-"""How the notes begin of cases that are known not to fit, and of those that took too long."""
+COLD = "timed without warming up"
+"""What is said of `Outcome.is_cold`, and was its note before there was the field."""
 
 
-class Sizes(BaseModel):
+class Written(BaseModel):
+    """A record that can be read as it was written: what it computes is not read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, record: Any) -> Any:
+        if not isinstance(record, dict):
+            return record
+        return {k: v for k, v in record.items() if k not in cls.model_computed_fields}
+
+
+class Sizes(Written):
     """What all cases of a sweep share.
 
     Attributes
@@ -34,8 +47,6 @@ class Sizes(BaseModel):
     limit
         Of the memory, as text; what is free when not given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     num_delete: int = 16
     num_inner_steps: int | None = None
@@ -99,6 +110,8 @@ class Outcome(BaseModel):
         After the first iteration: the same for every scheduler and chunk, up to rounding.
     iterations, seconds, useful, total
         What was timed, from the start of the chain, and the likelihood evaluations in it.
+    is_cold
+        Whether what was timed is the first iteration of the process.
     target_footprint
         The same step compiled for the target.
     note
@@ -116,8 +129,19 @@ class Outcome(BaseModel):
     seconds: float | None = None
     useful: int | None = None
     total: int | None = None
+    is_cold: bool = False
     target_footprint: Footprint | None = None
     note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cold_by_its_note(cls, record: Any) -> Any:
+        """Older files say it there."""
+        if not isinstance(record, dict) or "is_cold" in record:
+            return record
+        notes = str(record.get("note", "")).split("; ")
+        others = "; ".join(note for note in notes if note != COLD)
+        return {**record, "is_cold": COLD in notes, "note": others}
 
     @computed_field
     @property
@@ -151,24 +175,9 @@ class Outcome(BaseModel):
 
     @computed_field
     @property
-    def seconds_per_iteration(self) -> float | None:
-        return self.seconds / self.iterations if self.seconds and self.iterations else None
-
-    @computed_field
-    @property
     def iterations_per_second(self) -> float | None:
         """What schedulers are compared by: their chains are the same, their counts are not."""
         return self.iterations / self.seconds if self.seconds and self.iterations else None
-
-    @property
-    def is_cold(self) -> bool:
-        """Whether what was timed is the first iteration of the process."""
-        return self.iterations == 1 and (COLD in self.note or not self.case.seconds)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is no more to know: it was timed, or it cannot fit."""
-        return self.iterations is not None or self.note.startswith(TOO_LARGE)
 
     def noted(self, note: str) -> Outcome:
         """The same with one note more."""

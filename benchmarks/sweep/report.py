@@ -14,7 +14,7 @@ from benchmarks.sweep.records import COLD, Outcome
 TOLERANCE, FEWEST_CALLS = 0.05, 4
 """The prediction is held to 5 % at chunks of four calls and more."""
 
-_COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "iterations /s")
+_COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "iterations/s")
 _COLUMNS += ("useful/s", "total/s", "useful share")
 _COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
 
@@ -38,7 +38,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             str(outcome.case.chunk_size),
             *_figures(outcome),
             *((_mib(target),) if with_target else ()),
-            outcome.note.replace(COLD, "*"),
+            outcome.note,
         )
     return result
 

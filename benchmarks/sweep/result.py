@@ -5,30 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, computed_field, field_validator
+from pydantic import computed_field, field_validator
 
+from benchmarks.machine import changed
 from benchmarks.sweep import report
-from benchmarks.sweep.records import Outcome, Scheduler, Sizes
+from benchmarks.sweep.records import Outcome, Scheduler, Sizes, Written
 
 
-class Result(BaseModel):
+class Result(Written):
     """What is known of a sweep.
 
     Attributes
     ----------
     machine
-        Device, versions and command of each run that cases are of.
+        Device, versions and command of each run that contributed; see `benchmarks.machine`.
     sizes
         Of all cases, and the last run's timeout.
     cases
         Cell by cell, by scheduler and chunk size.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    machine: list[dict[str, Any]] = []
+    machine: tuple[dict[str, Any], ...] = ()
     sizes: Sizes
-    cases: list[Outcome] = []
+    cases: tuple[Outcome, ...] = ()
 
     @field_validator("machine", mode="before")
     @classmethod
@@ -41,25 +40,29 @@ class Result(BaseModel):
     def summary(self) -> str:
         return report.summary(self.cases)
 
-    @classmethod
-    def begun(cls, path: Path | None, sizes: Sizes) -> Result:
-        """What the file has, if there is one.
+    def going_on_from(self, path: Path) -> Result:
+        """This, which is new, after what a file has.
 
         Raises
         ------
         ValueError
-            If the file is no sweep's, or one of other sizes.
+            If the file holds something else, or was measured elsewhere or at other sizes.
         """
-        if path is None or not path.exists():
-            return cls(sizes=sizes)
-        result = cls.model_validate_json(path.read_text())
-        if result.sizes.model_copy(update={"timeout": sizes.timeout}) != sizes:
-            raise ValueError(f"it has cases of {result.sizes}; give those, or another file")
-        return result.model_copy(update={"sizes": sizes})
-
-    def with_run(self, machine: dict[str, Any]) -> Result:
-        """The same with the machine and the command of one run more."""
-        return self.model_copy(update={"machine": [*self.machine, machine]})
+        try:
+            old = Result.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is no sweep to go on from; name another file: {error}"
+            ) from error
+        if old.sizes.model_copy(update={"timeout": self.sizes.timeout}) != self.sizes:
+            raise ValueError(f"{path} has cases of {old.sizes}; give those, or another file")
+        if others := changed(old.machine, self.machine[-1]):
+            raise ValueError(
+                f"{path} was measured with other {', '.join(others)}; go on with the same, or "
+                "name another file"
+            )
+        known = {"machine": old.machine + self.machine, "cases": old.cases}
+        return self.model_copy(update=known)
 
     def with_case(self, outcome: Outcome) -> Result:
         """The same with one case more, or with a case that is better known."""
@@ -69,10 +72,11 @@ class Result(BaseModel):
         def place(key: tuple[str, Scheduler, int]) -> tuple[int, int, int]:
             return specs.index(key[0]), schedulers.index(key[1]), key[2]
 
-        return self.model_copy(update={"cases": [cases[key] for key in sorted(cases, key=place)]})
+        ordered = tuple(cases[key] for key in sorted(cases, key=place))
+        return self.model_copy(update={"cases": ordered})
 
     def write(self, path: Path) -> None:
-        """All at once: whoever is interrupted leaves the file that was there."""
-        beside = path.with_suffix(".part")
-        beside.write_text(self.model_dump_json(indent=1))
-        beside.replace(path)
+        """All of it, or what was there stays."""
+        part = path.with_suffix(".part")
+        part.write_text(self.model_dump_json(indent=1))
+        part.replace(path)

@@ -9,15 +9,17 @@ from benchmarks import auto
 
 
 def test_tuning_is_what_a_search_cost():
-    # 100/s but for the 10 seconds of the search, which was at 60/s
+    # 100/s but for the 15 seconds of the search, its deciding call included, which were at 60/s
     history = [(5.0, 1000, ""), (10.0, 1300, "chunk 1 or 2?"), (15.0, 1600, "chunk 2 or 4?")]
-    history += [(20.0, 2100, "chunk 2"), (65.0, 6600, "chunk 2")]
-    assert auto.tuning_seconds(history) == pytest.approx(4.0)
+    history += [(20.0, 1900, "chunk 2"), (65.0, 6400, "chunk 2")]
+    assert auto.tuning_seconds(history) == pytest.approx(6.0)
 
 
 def test_tuning_where_nothing_was_searched_for_or_the_search_did_not_end():
     assert auto.tuning_seconds([(1.0, 10, ""), (2.0, 20, "chunk 4")]) == 0.0
-    assert auto.tuning_seconds([(1.0, 10, ""), (2.0, 20, "chunk 4 or 8?")]) is None
+    undecided = [(1.0, 10, ""), (2.0, 20, "chunk 4 or 8?")]
+    assert auto.tuning_seconds(undecided) is None
+    assert auto.tuning_seconds([*undecided, (3.0, 30, "chunk 4")]) is None
 
 
 def measured(cell, chunk_size, seconds, n_live):

@@ -198,10 +198,10 @@ def test_the_whole_takes_less_than_eight_minutes_where_everything_takes_all_it_m
         lefts.append(seconds_left())
         return late([], lefts[-1])
 
-    card, here = gpu_budget.parsed(H100), json.dumps({"platform": "gpu"})
+    card, here = gpu_budget.parsed(H100), {"platform": "gpu"}
     monkeypatch.setattr(gpu, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(gpu_budget, "nvidia_smi", lambda: late(card, gpu_budget.SMI_SECONDS))
-    monkeypatch.setattr(gpu, "lines_from", lambda *_, timeout: late(([here], ""), timeout))
+    monkeypatch.setattr(gpu, "machine_elsewhere", lambda timeout: late(here, timeout))
     for name, part in gpu.PARTS.items():
         monkeypatch.setitem(gpu.PARTS, name, part._replace(measure=measure, show=lambda _: []))
     monkeypatch.setattr(sys, "argv", ["gpu", "--output", str(tmp_path / "gpu.json")])

@@ -114,14 +114,15 @@ def test_the_command_writes_figures_and_a_picture_and_goes_on_from_them(tmp_path
         ("dynesty", 2),
     ]
     for fit in result["fits"]:
-        error = fit["log_evidence"] - PROBLEMS["gaussian-5d"]().log_evidence
+        outcome = fit["outcome"]
+        error = outcome["log_evidence"] - PROBLEMS["gaussian-5d"]().log_evidence
         assert fit["error"] == pytest.approx(error)
-        assert fit["pull"] == pytest.approx(error / fit["log_evidence_error"])
+        assert fit["pull"] == pytest.approx(error / outcome["log_evidence_error"])
         assert abs(fit["pull"]) < 4
     assert result["missing"] == []
     assert result["settings"]["n_live"] == 50
-    assert result["machine"]["versions"]["dynesty"]
-    assert [text[-9:] for text in result["commands"]] == ["--seeds 1", "--seeds 2"]
+    assert all(each["versions"]["dynesty"] for each in result["machine"])
+    assert [each["command"][-9:] for each in result["machine"]] == ["--seeds 1", "--seeds 2"]
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -79,7 +79,7 @@ def test_measured_and_predicted_are_on_the_same_footing():
     assert one.measured_bytes == 1_000  # 950 above the arguments and constants
     assert one.predicted_over_measured == 1.0
     assert (one.useful_per_second, one.total_per_second) == (15.0, 30.0)
-    assert (one.seconds_per_iteration, one.iterations_per_second) == (0.5, 2.0)
+    assert one.iterations_per_second == 2.0
     assert one.noted("late").noted("").noted("again").note == "late; again"
 
 
@@ -103,11 +103,22 @@ def test_the_summary_tells_chains_that_differ():
 
 
 def test_what_was_timed_cold_has_a_star():
-    rows = [outcome(iterations=1, seconds=0.5, note=note) for note in ("", COLD)]
+    rows = [outcome(iterations=1, seconds=0.5, is_cold=is_cold) for is_cold in (False, True)]
     shown = table(rows)
     assert list(shown.columns[7].cells) == ["2", "2*"]
     assert shown.caption == "* timed without warming up: the first iteration"
     assert table(rows[:1]).caption is None
+
+
+def test_what_an_older_file_notes_of_it_is_read():
+    record = outcome(iterations=1).model_dump(exclude={"is_cold"})
+    notes = ("", COLD, f"late; {COLD}; again")
+    read = [Outcome.model_validate(record | {"note": note}) for note in notes]
+    assert [(each.is_cold, each.note) for each in read] == [
+        (False, ""),
+        (True, ""),
+        (True, "late; again"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,6 @@ def test_a_timed_run_that_fails_costs_only_the_timing(monkeypatch):
         assert each.grown_bytes is not None
         assert each.first_log_evidence == -7.0
         assert each.iterations is None
-    assert not after.is_done
 
 
 def test_a_process_that_is_late_or_fails_is_said_to_be():
