@@ -98,37 +98,45 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Iterations per second, and below them memory and budget, over the chunk; a column a cell."""
+    """Iterations per second over the chunk, and memory and budget below it; three cells abreast."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(map(cell_of, outcomes)))
-    figure = Figure(figsize=(3.2 * len(names) + 0.6, 6.0), layout="constrained")
-    axes = figure.subplots(2, len(names), squeeze=False)
-    for column, name in zip(axes.T, names, strict=True):
+    abreast = min(len(names), 3)
+    deep = -(-len(names) // abreast)
+    figure = Figure(figsize=(3.6 * abreast + 0.6, 4.4 * deep + 0.8), layout="constrained")
+    axes = figure.subplots(2 * deep, abreast, squeeze=False)
+    pairs = [pair for i in range(deep) for pair in axes[2 * i : 2 * i + 2].T]
+    for (speed, memory), name in zip(pairs, names, strict=False):
         some = [outcome for outcome in outcomes if cell_of(outcome) == name]
         for scheduler, colour in _COLOURS.items():
             rows = [outcome for outcome in some if outcome.case.scheduler == scheduler]
             cold = [outcome for outcome in rows if outcome.is_cold]
-            _line(column[0], rows, "iterations_per_second", 1, "o-", colour, scheduler)
+            _line(speed, rows, "iterations_per_second", 1, "o-", colour, scheduler)
             x, y = [o.case.chunk_size for o in cold], [o.iterations_per_second for o in cold]
-            column[0].plot(x, y, "o", color=colour, mfc="white", ms=4)
-            _line(column[1], rows, "predicted_bytes", MIB, "-", colour, f"{scheduler}, predicted")
-            _line(column[1], rows, "measured_bytes", MIB, "s", colour, f"{scheduler}, measured")
+            speed.plot(x, y, "o", color=colour, mfc="white", ms=4)
+            _line(memory, rows, "predicted_bytes", MIB, "-", colour, f"{scheduler}, predicted")
+            _line(memory, rows, "measured_bytes", MIB, "s", colour, f"{scheduler}, measured")
         if budget := next((o.budget_bytes for o in some if o.budget_bytes), None):
-            column[1].axhline(budget / MIB, color="#767676", ls="--", label="budget")
-        column[0].set(title=name, yscale="log")
-        column[1].set(xlabel="calls at once", yscale="log")
-        for ax in column:
+            memory.axhline(budget / MIB, color="#767676", ls="--", label="budget")
+        speed.set(title=name, ylabel="iterations per second")
+        speed.set_ylim(bottom=0)
+        memory.set(xlabel="calls at once", ylabel="memory [MiB]", yscale="log")
+        for ax in (speed, memory):
             ax.set_xscale("log", base=2)
             sizes = sorted({outcome.case.chunk_size for outcome in some})
             ax.set_xticks(sizes, [str(size) for size in sizes])
-    axes[0, 0].set_ylabel("iterations per second")
-    axes[1, 0].set_ylabel("memory of the step [MiB]")
+    for pair in pairs[len(names) :]:
+        for ax in pair:
+            ax.set_visible(False)
     handles = {h.get_label(): h for ax in axes.flat for h in ax.get_legend_handles_labels()[0]}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5, fontsize=8)
+    ncols = 2 * abreast
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper center", ncols=ncols, fontsize=8
+    )
     if any(outcome.is_cold for outcome in outcomes):
         figure.supxlabel(f"hollow: {COLD}", fontsize=8)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
 
 
 def _line(
