@@ -164,9 +164,9 @@ class Sampling:
         ]
         if len(self.trials) > 1:
             speeds = (f"{t.chunk_size}: {t.evaluations_per_second:,.1f}/s" for t in self.trials)
-            said.append(
-                "Useful evaluations by chunk size, " + ", ".join(speeds) + f"; {self.choice}."
-            )
+            tried = "Useful evaluations by chunk size, " + ", ".join(speeds)
+            ending = "was taken" if self.is_settled else "is the best so far"
+            said.append(f"{tried}; {self.taken} {ending}.")
         return "\n".join(said + self.lowered + self.refused)
 
     def _program(
