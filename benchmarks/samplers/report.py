@@ -55,11 +55,15 @@ def _cells(fits: list[Fit]) -> list[str]:
         "-" if None in total.tolist() else f"{total.mean():,.0f}",
         f"{size.mean():,.0f}",
         f"{first.wall_seconds:.1f}",
-        f"{first.effective_sample_size / first.wall_seconds:,.0f}",
+        _rate(first.effective_sample_size / first.wall_seconds),
         f"{np.median(seconds):.2f}",
-        f"{np.median(useful / seconds):,.0f}",
-        f"{np.median(size / seconds):,.0f}",
+        _rate(np.median(useful / seconds)),
+        _rate(np.median(size / seconds)),
     ]
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
 
 
 def _column(fits: list[Fit], name: str) -> np.ndarray:
