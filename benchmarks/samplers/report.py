@@ -94,6 +94,7 @@ def _is_ours(sampler: str) -> bool:
 def draw(fits: Sequence[Fit], path: Path) -> None:
     """Error of log Z of every fit over its evaluations, and over its time, for each problem."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     problems = list(dict.fromkeys(fit.problem for fit in fits))
     figure = Figure(figsize=(3.4 * len(problems), 6.4), layout="constrained")
@@ -119,7 +120,12 @@ def draw(fits: Sequence[Fit], path: Path) -> None:
         for ax, name in zip(column, ("useful evaluations", "seconds of sampling"), strict=True):
             ax.axhline(0, color="#767676", lw=1, zorder=0)
             low, high = ax.get_xlim()
-            ax.set(xscale="log" if high > 3 * max(low, 1e-9) else "linear", xlabel=name)
+            ax.set_xlabel(name)
+            if high > 3 * max(low, 1e-9):
+                ax.set_xscale("log")
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
+                ax.xaxis.set_minor_formatter(NullFormatter())
         for ax in column:
             ax.set_ylabel("log Z - truth" if known else "log Z - mean of the samplers")
     ncols = 2 * len(problems)  # as many as fit side by side
