@@ -137,6 +137,8 @@ def test_the_fastest_is_reported_and_the_next_run_starts_there(
     (line,) = [x for x in caplog.text.splitlines() if "Useful evaluations by chunk" in x]
     assert [f" {chunk}: " in line for chunk in LADDER] == [True] * 3
     assert line.endswith("; 1 was taken.")
+    found = samplings[0].chunk_sizes()
+    assert (found["taken"], found["is_settled"]) == (1, True)
     assert compiled_at == [2, 1]
     second = fit(chunk_size="auto")
     plan = samplings[1]._plan
