@@ -31,6 +31,7 @@ from rich.console import Console
 
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine_elsewhere, versions
+from benchmarks.result_file import write_result
 from benchmarks.samplers.problems import ANALYTIC, DEMO, LENS, PROBLEMS
 from benchmarks.samplers.records import Fit, Job
 from benchmarks.samplers.report import draw, tables
@@ -159,7 +160,7 @@ def main() -> None:
         fits, complaint = run_job(job)
         result = result.after(job, fits, complaint)
         if output:
-            result.write(output)
+            write_result(result, output)
         ending = f"{len(fits)} of {len(job.seeds)} fits" + (f": {complaint}" if complaint else "")
         console.print(f"{job.sampler} on {job.problem}, {ending}")
     for table in tables(result.fits, result.missing):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.machine import changed
+from benchmarks.result_file import read_result, refuse_mixing
 from benchmarks.samplers.records import Fit, Job, Missing
 
 
@@ -39,19 +40,10 @@ class Result(BaseModel):
         ValueError
             If the file holds something else, or was measured elsewhere or with other settings.
         """
-        try:
-            old = Result.model_validate_json(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is no result to go on from; name another file: {error}"
-            ) from error
+        old = read_result(Result, path, "result")
         keys = old.settings.keys() | self.settings.keys()
         others = sorted(k for k in keys if old.settings.get(k) != self.settings.get(k))
-        if others := others + changed(old.machine, self.machine[-1]):
-            raise ValueError(
-                f"{path} was measured with other {', '.join(others)}; go on with the same, or "
-                "name another file"
-            )
+        refuse_mixing(path, others + changed(old.machine, self.machine[-1]))
         return old.model_copy(update={"machine": old.machine + self.machine})
 
     def seeds_left(self, problem: str, sampler: str, seeds: range) -> tuple[int, ...]:
@@ -66,9 +58,3 @@ class Result(BaseModel):
         if why:
             missing.append(Missing(problem=job.problem, sampler=job.sampler, why=why))
         return self.model_copy(update={"fits": self.fits + fits, "missing": missing})
-
-    def write(self, path: Path) -> None:
-        """All of it, or what was there stays."""
-        part = path.with_suffix(".part")
-        part.write_text(self.model_dump_json(indent=1))
-        part.replace(path)

@@ -27,6 +27,7 @@ from rich.console import Console
 from autofit_memplan.solver import balance
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine_elsewhere
+from benchmarks.result_file import write_result
 from benchmarks.sweep.records import Case, Outcome, Scheduler, Sizes
 from benchmarks.sweep.report import draw, table
 from benchmarks.sweep.result import Result
@@ -230,7 +231,7 @@ def main() -> None:
         console.print(f"{case.spec} {case.scheduler} {case.chunk_size} {outcome.note}".strip())
         result = result.with_case(outcome)
         if output:
-            result.write(output)
+            write_result(result, output)
     console.print(table(result.cases))
     console.print(result.summary, highlight=False)
     if output:

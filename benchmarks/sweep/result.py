@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import computed_field, field_validator
 
 from benchmarks.machine import changed
+from benchmarks.result_file import read_result, refuse_mixing
 from benchmarks.sweep import report
 from benchmarks.sweep.records import Outcome, Scheduler, Sizes, Written
 
@@ -48,19 +49,10 @@ class Result(Written):
         ValueError
             If the file holds something else, or was measured elsewhere or at other sizes.
         """
-        try:
-            old = Result.model_validate_json(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is no sweep to go on from; name another file: {error}"
-            ) from error
+        old = read_result(Result, path, "sweep")
         if old.sizes.model_copy(update={"timeout": self.sizes.timeout}) != self.sizes:
             raise ValueError(f"{path} has cases of {old.sizes}; give those, or another file")
-        if others := changed(old.machine, self.machine[-1]):
-            raise ValueError(
-                f"{path} was measured with other {', '.join(others)}; go on with the same, or "
-                "name another file"
-            )
+        refuse_mixing(path, changed(old.machine, self.machine[-1]))
         known = {"machine": old.machine + self.machine, "cases": old.cases}
         return self.model_copy(update=known)
 
@@ -74,9 +66,3 @@ class Result(Written):
 
         ordered = tuple(cases[key] for key in sorted(cases, key=place))
         return self.model_copy(update={"cases": ordered})
-
-    def write(self, path: Path) -> None:
-        """All of it, or what was there stays."""
-        part = path.with_suffix(".part")
-        part.write_text(self.model_dump_json(indent=1))
-        part.replace(path)

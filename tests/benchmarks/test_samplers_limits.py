@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.fresh_process import lines_from
+from benchmarks.result_file import write_result
 from benchmarks.samplers import command
 from benchmarks.samplers.outcome import Outcome
 from benchmarks.samplers.records import Fit, Job, Missing
@@ -73,7 +74,7 @@ def written(tmp_path):
     """A file with one fit, and one that failed."""
     path = tmp_path / "samplers.json"
     first = result(MACHINE | {"command": "first"}).after(job(), [fit()], "")
-    first.after(job("jaxns"), [], "no module").write(path)
+    write_result(first.after(job("jaxns"), [], "no module"), path)
     return path
 
 
@@ -158,7 +159,7 @@ def test_another_file_is_not_gone_on_from(tmp_path, text, reason):
 
 def test_figures_that_are_not_finite_are_written_and_read(tmp_path):
     path = tmp_path / "samplers.json"
-    result().after(job(), [fit(1, -math.inf), fit(2, truth=None)], "").write(path)
+    write_result(result().after(job(), [fit(1, -math.inf), fit(2, truth=None)], ""), path)
     for read in (json.loads, Result.model_validate_json):
         again = Result.model_validate(read(path.read_text()))
         assert [each.outcome.log_evidence for each in again.fits] == [-math.inf, -10.0]

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from benchmarks.machine import changed, machine_elsewhere
+from benchmarks.result_file import write_result
 from benchmarks.sweep.command import cases_of, main, spec_of, sweep
 from benchmarks.sweep.records import Case, Outcome, Sizes
 from benchmarks.sweep.result import Result
@@ -52,7 +53,7 @@ def test_a_sweep_goes_on_from_its_file(tmp_path, monkeypatch):
 
 def test_a_sweep_is_not_mixed_with_one_of_another_machine(tmp_path, monkeypatch, capsys):
     output = tmp_path / "sweep.json"
-    Result(sizes=Sizes(limit="8GiB"), machine=(HERE | {"cores": 64},)).write(output)
+    write_result(Result(sizes=Sizes(limit="8GiB"), machine=(HERE | {"cores": 64},)), output)
     before = output.read_bytes()
     monkeypatch.setattr("benchmarks.sweep.command.machine_elsewhere", HERE.copy)
     monkeypatch.setattr(sys, "argv", ["sweep", "--output", str(output)])
@@ -82,7 +83,7 @@ def test_a_file_of_one_run_is_gone_on_from_at_the_same_sizes_only(tmp_path):
     longer = Result(sizes=sizes.model_copy(update={"timeout": 900.0}), machine=(HERE,))
     on = longer.going_on_from(path)
     assert on == longer.model_copy(update={"machine": (then, HERE)})
-    on.write(path)
+    write_result(on, path)
     assert Result.model_validate_json(path.read_text()) == on
     larger = Result(sizes=Sizes(num_delete=16, limit="8GiB"), machine=(HERE,))
     with pytest.raises(ValueError, match="has cases of num_delete=8"):

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 DRAWN_AHEAD = 8
 """Shrink proposals drawn ahead for each move; the few moves that need more split on the way."""
 
-
 KIND = "threefry2x32"
 """Of keys: each one's numbers are the same whichever batch they are drawn in."""
 
