@@ -2,7 +2,8 @@
 
 Sources: ``generate_pjrt_gpu_plugin_options`` in jaxlib's ``xla_client.py`` for the environment
 variables; in XLA ``se_gpu_pjrt_client.cc``, ``gpu_cudamallocasync_allocator.cc`` and
-``cuda_device_address_vmm_allocator.cc`` for what each allocator states and obeys.
+``cuda_device_address_vmm_allocator.cc`` for what each allocator states and obeys, and
+``BFCAllocator::Extend`` of ``bfc_allocator.cc`` for what preallocation gets of a busy card.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import jax
 from autofit_memplan._cuda_driver import cuda_pool_bytes
 from autofit_memplan._nvml import CardReading
 from autofit_memplan.errors import BudgetError
+from autofit_memplan.units import format_bytes
 
 _STATS_SOURCE = "JAX memory_stats"
 _FRACTION_NAMES = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 _DEFAULT_FRACTION = 0.75  # of XLA's GpuAllocatorConfig
+_BACK_OFF = 0.9  # kBackpedalFactor of BFCAllocator::Extend
 
 
 class Figure(NamedTuple):
@@ -83,7 +86,7 @@ def read_allocator(device: HasMemoryStats, card: CardReading) -> AllocatorReadin
         return _platform() if name == "platform" else _vmm(device, card)
     if name == "cuda_async" and "pool_bytes" not in stats:
         return _cuda_async(stats, device, card)
-    return _from_stats(stats)
+    return _from_stats(stats, card)
 
 
 def memory_fraction() -> tuple[float, str]:
@@ -113,14 +116,46 @@ def memory_fraction() -> tuple[float, str]:
     return fraction, name
 
 
-def _from_stats(stats: Mapping[str, int]) -> AllocatorReading:
+def _from_stats(stats: Mapping[str, int], card: CardReading) -> AllocatorReading:
     """The ``default`` or ``bfc`` allocator, whose pool grows up to ``bytes_limit``."""
+    stated = Figure(_stated(stats, "bytes_limit") or None, _STATS_SOURCE)  # 0 is "none"
+    pool = Figure(_stated(stats, "pool_bytes"), _STATS_SOURCE)
+    limit, notes = _within_reach(stated, pool, card)
     return AllocatorReading(
-        limit=Figure(_stated(stats, "bytes_limit") or None, _STATS_SOURCE),  # 0 is "none"
+        limit=limit,
         in_use=Figure(_stated(stats, "bytes_in_use"), _STATS_SOURCE),
-        pool=Figure(_stated(stats, "pool_bytes"), _STATS_SOURCE),
+        pool=pool,
         largest_free_block_bytes=_stated(stats, "largest_free_block_bytes"),
+        notes=notes,
     )
+
+
+def _within_reach(limit: Figure, pool: Figure, card: CardReading) -> tuple[Figure, tuple[str, ...]]:
+    """The limit, or the pool that preallocation gets where the card has not so much; and notes.
+
+    The first allocation asks the card for all of the limit, and where that is refused, for nine
+    tenths again and again; later ones ask for all that is missing to the limit, or get nothing.
+    """
+    if limit.bytes is None or pool.bytes is None or card.free_bytes is None or not _preallocates():
+        return limit, ()
+    if limit.bytes - pool.bytes <= card.free_bytes:
+        return limit, ()
+    said_by = "what preallocation gets of a busy card"
+    if pool.bytes:
+        return Figure(pool.bytes, said_by), ()
+    reach = limit.bytes
+    while reach > card.free_bytes:
+        reach = int(reach * _BACK_OFF)
+    note = (
+        f"JAX is going to take {format_bytes(reach)} of the {format_bytes(card.free_bytes)} that "
+        "are free on the card. Should a CUDA library find too little beside it, set "
+        "XLA_PYTHON_CLIENT_PREALLOCATE=false."
+    )
+    return Figure(reach, said_by), (note,)
+
+
+def _preallocates() -> bool:
+    return os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") not in ("false", "False", "0")
 
 
 def _cuda_async(

@@ -15,7 +15,7 @@ from autofit_memplan.units import MIB
 LIBRARY_RESERVE_BYTES = 512 * MIB
 
 # What those libraries take from the pool at their first call, whatever the batch: 85 to 103 MB
-# beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`).
+# beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`), unless compiling took them.
 WORKSPACE_BYTES = 128 * MIB
 
 _CARD_LABEL = "free on the card"

@@ -25,6 +25,7 @@ from autofit_memplan.targets import Target
 FOLDER_VARIABLE = "AUTOFIT_MEMPLAN_CACHE"
 """Environment variable that names another folder than the user's cache."""
 
+_CPU_INFO = Path("/proc/cpuinfo")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-FX]+")
 _SETTINGS = (
     "jax_enable_x64",
@@ -132,7 +133,21 @@ def _where(platform: str) -> tuple:
     device = default_device()
     about = (platform, device.device_kind, device.client.platform_version)
     # XLA's CPU compiler looks at the processor and at how many cores it may use.
-    return (*about, machine.machine(), usable_cores()) if platform == "cpu" else about
+    return (*about, machine.machine(), _processor(), usable_cores()) if platform == "cpu" else about
+
+
+@functools.cache
+def _processor() -> tuple[str, ...]:
+    """Model and instruction sets of the first core, where Linux tells them.
+
+    Nodes of a cluster that share a home may differ in them.
+    """
+    try:
+        first, _, _ = _CPU_INFO.read_text().partition("\n\n")
+    except OSError:
+        return ()
+    names = ("model name", "flags", "CPU part", "Features")  # of x86 and of Arm
+    return tuple(line for line in first.splitlines() if line.startswith(names))
 
 
 @functools.cache

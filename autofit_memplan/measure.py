@@ -1,10 +1,11 @@
 """What a batched call really takes, bytes and seconds, each batch in a fresh process.
 
 On a GPU the peak is the allocator's ``peak_bytes_in_use`` less what was in use before the call. It
-cannot be reset, hence the fresh process; where compiling took more, that is what is read. On a CPU
-it is the growth of the process's resident set above the state before the call, looked at every
-millisecond: pages that are never touched do not count, and threads and buffers that a library
-makes at its first call do, some MiB whatever the batch.
+cannot be reset, and compiling takes memory too, to try kernels with: so memory is held up to the
+peak so far, unless that is much, and any growth is the call's. On a CPU it is the growth of the
+process's resident set above the state before the call, looked at every millisecond: pages that are
+never touched do not count, and threads and buffers that a library makes at its first call do, some
+MiB whatever the batch.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -35,6 +37,8 @@ from autofit_memplan.units import format_bytes
 _SAMPLE_SECONDS = 1e-3
 _TIMED_SECONDS, _MOST_SECONDS = 0.5, 10.0
 _FEWEST_REPEATS = 3
+_MOST_BALLAST = 8  # arrays; one does unless putting it there takes more for a moment
+_BALLAST_SHARE = 1 / 8  # of what was never used; more could be missing in the call
 
 
 class Job(NamedTuple):
@@ -166,6 +170,32 @@ def compile_batch(problem: Problem, chunk_size: int, budget: DeviceBudget) -> tu
     return program, budget.holds(program.footprint)
 
 
+@contextmanager
+def held_to_the_peak(device: Any) -> Iterator[None]:
+    """Hold as much of the device as was ever in use at once, so that any growth shows in its peak.
+
+    Where that is too much to be held, nothing is.
+
+    Parameters
+    ----------
+    device
+        The ``jax.Device``, whose allocator keeps an account.
+    """
+    held = []
+    try:
+        for _ in range(_MOST_BALLAST):
+            stats = device.memory_stats()
+            missing = stats["peak_bytes_in_use"] - stats["bytes_in_use"]
+            spare = stats.get("bytes_limit", 0) - stats["peak_bytes_in_use"]
+            if not 0 < missing <= _BALLAST_SHARE * spare:
+                break
+            held.append(jax.block_until_ready(jax.device_put(np.zeros(missing, np.uint8), device)))
+        yield
+    finally:
+        for array in held:
+            array.delete()
+
+
 def peak_growth(device: Any, run: Callable[[], None]) -> int:
     """Bytes that `run` takes at its peak, on top of what is held before it.
 
@@ -184,8 +214,10 @@ def peak_growth(device: Any, run: Callable[[], None]) -> int:
     """
     stats = device.memory_stats()
     if stats:
-        run()
-        return device.memory_stats()["peak_bytes_in_use"] - stats["bytes_in_use"]
+        with held_to_the_peak(device):
+            before = device.memory_stats()["bytes_in_use"]
+            run()
+            return device.memory_stats()["peak_bytes_in_use"] - before
     if device.platform != "cpu":
         raise MeasureError(
             f"the allocator of {device.device_kind} keeps no account of its memory; unset "

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -25,25 +26,41 @@ import autofit as af
 from autofit.non_linear.search.nest.nss._signals import Signals
 from benchmarks.fresh_process import lines_from
 from benchmarks.machine import machine
+from benchmarks.result_file import write_whole
 from benchmarks.samplers.problems import demo, lens_cell
 from benchmarks.samplers.runs import prepared
 
-N_LIVE, NUM_DELETE, MOVES = 1024, 16, 5
-"""So many live points that minutes of sampling do not shrink them to where float64 ends; fewer will
-do, and init is shorter, where a call takes long."""
+
+class Size(NamedTuple):
+    """Of the sampler: less of each where a call takes long, or minutes give only a few iterations.
+
+    Attributes
+    ----------
+    n_live
+        So many that minutes of sampling do not shrink them to where float64 ends.
+    num_delete
+        Points replaced in an iteration.
+    moves
+        Slice moves for each of them.
+    """
+
+    n_live: int = 1024
+    num_delete: int = 16
+    moves: int = 5
+
 
 CELLS = ("mge:small", "mge:euclid", "pixelization:small", "delaunay:small", "demo")
 """Of `benchmarks.cells`, and the lens of ``make demo``."""
 
 
-def sampled(cell: str, chunk_size: int | str, seconds: float, n_live: int = N_LIVE) -> dict:
+def sampled(cell: str, chunk_size: int | str, seconds: float, size: Size) -> dict:
     """Sample a cell for so many seconds in this process."""
-    warnings.simplefilter("ignore", UserWarning)  # five moves are too few for a real fit
+    warnings.simplefilter("ignore", UserWarning)  # so few moves are too few for a real fit
     problem = demo() if cell == "demo" else lens_cell(f"benchmarks.cells.{cell}")
     search = af.NSS(
-        n_live=n_live,
-        num_mcmc_steps=MOVES,
-        num_delete=NUM_DELETE,
+        n_live=size.n_live,
+        num_mcmc_steps=size.moves,
+        num_delete=size.num_delete,
         chunk_size=chunk_size,
         termination=-1e6,  # goes on until the time is up
         max_seconds=seconds,
@@ -63,20 +80,20 @@ def sampled(cell: str, chunk_size: int | str, seconds: float, n_live: int = N_LI
         sampling.go_on(run, after_call, lambda run: None, signals)
     if run.ended != "max_seconds":
         raise RuntimeError(f"sampling ended before its time: {run.ended}")
-    useful = run.useful_evaluations - n_live
+    useful = run.useful_evaluations - size.n_live
     return {
         "cell": cell,
         "chunk_size": chunk_size,
-        "n_live": n_live,
+        **size._asdict(),
         "started_at": plan.step.chunk_size,
         "planning_seconds": planned - start,
         "init_seconds": begun - planned,
         "sampling_seconds": run.seconds,
         "wall_seconds": time.perf_counter() - start,
         "useful": useful,
-        "total": run.total_evaluations - n_live,
+        "total": run.total_evaluations - size.n_live,
         "per_second": useful / run.seconds,
-        "tuning_seconds": tuning_seconds([(begun - start, n_live, ""), *history]),
+        "tuning_seconds": tuning_seconds([(begun - start, size.n_live, ""), *history]),
         "is_settled": sampling.is_settled,
         "trials": [trial._asdict() for trial in sampling.trials],
         "lowered": sampling.lowered,
@@ -108,27 +125,26 @@ def tuning_seconds(history: list[tuple[float, int, str]]) -> float | None:
     return settled[0] - begin[0] - (settled[1] - begin[1]) * pace
 
 
-def in_fresh_process(cell: str, chunk_size: int | str, seconds: float, n_live: int) -> dict:
+def in_fresh_process(cell: str, chunk_size: int | str, seconds: float, size: Size) -> dict:
     """`sampled`, with a plan cache of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"AUTOFIT_MEMPLAN_CACHE": folder}
         lines, complaint = lines_from(
             "benchmarks.auto",
             *("--one", cell, str(chunk_size)),
-            *("--seconds", str(seconds), "--n-live", str(n_live)),
+            *("--seconds", str(seconds), "--n-live", str(size.n_live)),
+            *("--num-delete", str(size.num_delete), "--moves", str(size.moves)),
             timeout=4 * seconds + 300,
             environment=environment,
         )
     return json.loads(lines[-1]) if lines else {"complaint": complaint}
 
 
-def compare(
-    cell: str, chunks: list[int], seconds: float, fixed_seconds: float, n_live: int
-) -> dict:
+def compare(cell: str, chunks: list[int], seconds: float, fixed_seconds: float, size: Size) -> dict:
     """One cell; prints as it goes."""
-    fixed = [*_fixed(cell, chunks, fixed_seconds, n_live)]
-    auto = in_fresh_process(cell, "auto", seconds, n_live)
-    fixed += _fixed(cell, chunks, fixed_seconds, n_live)
+    fixed = [*_fixed(cell, chunks, fixed_seconds, size)]
+    auto = in_fresh_process(cell, "auto", seconds, size)
+    fixed += _fixed(cell, chunks, fixed_seconds, size)
     row = {"cell": cell, "fixed": fixed, "auto": auto}
     rates: dict[int, list[float]] = {}
     for each in fixed:
@@ -139,7 +155,7 @@ def compare(
         return row
     best = max(rates, key=lambda chunk: np.mean(rates[chunk]))
     # tuning is hidden in sampling; planning and init are not
-    whole = (auto["useful"] + n_live) / auto["wall_seconds"]
+    whole = (auto["useful"] + size.n_live) / auto["wall_seconds"]
     shares = [whole / rate for rate in rates[best]]
     tuning = auto["tuning_seconds"]
     took = "not ended" if tuning is None else f"{tuning:.1f} s"
@@ -163,9 +179,9 @@ def _trial(trial: dict) -> str:
     return f"{trial['chunk_size']}: {trial['evaluations_per_second']:.1f}/s"
 
 
-def _fixed(cell: str, chunks: list[int], seconds: float, n_live: int) -> Iterator[dict]:
+def _fixed(cell: str, chunks: list[int], seconds: float, size: Size) -> Iterator[dict]:
     for chunk in chunks:
-        row = in_fresh_process(cell, chunk, seconds, n_live)
+        row = in_fresh_process(cell, chunk, seconds, size)
         said = row.get("complaint") or f"{row['per_second']:.1f}/s"
         print(f"{cell:20} chunk {chunk:4} {said}", flush=True)
         yield {"chunk_size": chunk, **row}
@@ -178,14 +194,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0, help="of sampling with auto")
     parser.add_argument("--fixed-seconds", type=float, default=12.0, help="at each chunk, twice")
     parser.add_argument("--one", nargs=2, metavar=("CELL", "CHUNK"), help=argparse.SUPPRESS)
-    parser.add_argument("--n-live", type=int, default=N_LIVE)
+    parser.add_argument("--n-live", type=int, default=Size().n_live)
+    parser.add_argument("--num-delete", type=int, default=Size().num_delete)
+    parser.add_argument("--moves", type=int, default=Size().moves)
     parser.add_argument("--output", type=Path, help="other cells that are in this file stay in it")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
+    size = Size(options.n_live, options.num_delete, options.moves)
     if options.one:
         cell, chunk = options.one
         chunk = int(chunk) if chunk.isdigit() else chunk
-        row = sampled(cell, chunk, options.seconds, options.n_live)
+        row = sampled(cell, chunk, options.seconds, size)
         print(json.dumps(row, default=np.ndarray.tolist))
         return
     chunks = [int(chunk) for chunk in options.chunks.split(",")]
@@ -193,11 +212,11 @@ def main() -> None:
     if output and output.exists():
         rows = json.loads(output.read_text())["cells"]
     for cell in options.cells.split(","):
-        row = compare(cell, chunks, options.seconds, options.fixed_seconds, options.n_live)
+        row = compare(cell, chunks, options.seconds, options.fixed_seconds, size)
         rows = [other for other in rows if other["cell"] != cell]
         rows.append(row | {"machine": machine()})
         if output:
-            output.write_text(json.dumps({"cells": rows}, indent=1))
+            write_whole(json.dumps({"cells": rows}, indent=1), output)
 
 
 if __name__ == "__main__":

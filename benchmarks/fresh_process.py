@@ -12,6 +12,9 @@ from collections.abc import Mapping
 _ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """As `af.NSS` samples: OpenBLAS's threads inside those of XLA slow each other down."""
 
+_NOTHING_COMPILED_BEFORE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+"""Unless it is asked for: what JAX takes from a cache on disk has no compile time to measure."""
+
 
 def lines_from(
     module: str, *arguments: str, timeout: float, environment: Mapping[str, str] | None = None
@@ -35,7 +38,7 @@ def lines_from(
     if timeout <= 0:
         return [], "not begun: no time was left"
     command = [sys.executable, "-m", module, *arguments]
-    env = os.environ | _ONE_BLAS_THREAD | dict(environment or {})
+    env = _NOTHING_COMPILED_BEFORE | os.environ | _ONE_BLAS_THREAD | dict(environment or {})
     try:
         run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
         text, complaint = run.stdout, _complaint(run.returncode, run.stderr)

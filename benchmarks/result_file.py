@@ -38,6 +38,12 @@ def refuse_mixing(path: Path, others: Sequence[str]) -> None:
 
 def write_result(result: BaseModel, path: Path) -> None:
     """All of it, or what was there stays."""
+    write_whole(result.model_dump_json(indent=1), path)
+
+
+def write_whole(text: str, path: Path) -> None:
+    """All of it, or what was there stays; a folder that is not there is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(result.model_dump_json(indent=1))
+    part.write_text(text)
     part.replace(path)

@@ -72,7 +72,7 @@ def table(results: dict[str, list[Outcome]]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(_PARTS))
-    parser.add_argument("--quick", action="store_true", help="minutes instead of half an hour")
+    parser.add_argument("--quick", action="store_true", help="a few of each kind")
     parser.add_argument("--output", type=Path, help="JSON; parts that are not run stay in it")
     options = parser.parse_args()
     if unknown := set(options.only) - set(_PARTS):

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,11 +18,12 @@ from benchmarks.fresh_process import lines_from
 
 HELD_BYTES = 256 * MIB
 SMI_SECONDS = 20.0
+_DEVICES = Path("/dev")
 _FIELDS = ("name", "driver_version", "memory.total", "memory.used", "memory.free")
 
 
 def nvidia_smi() -> dict[str, str | int | None] | None:
-    """The first card's name, driver and memory in bytes; ``None`` without an NVIDIA GPU."""
+    """The first card's name, driver and memory in bytes; ``None`` where it does not say."""
     if shutil.which("nvidia-smi") is None:
         return None
     query = f"--query-gpu={','.join(_FIELDS)}"
@@ -34,6 +36,11 @@ def nvidia_smi() -> dict[str, str | int | None] | None:
     if run.returncode or not run.stdout.strip():
         return None
     return parsed(run.stdout.splitlines()[0])
+
+
+def has_device_file() -> bool:
+    """Whether there is a card, even where `nvidia-smi` is not."""
+    return any(_DEVICES.glob("nvidia[0-9]*"))
 
 
 def parsed(line: str) -> dict[str, str | int | None]:

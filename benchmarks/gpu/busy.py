@@ -39,6 +39,7 @@ class Fit(BaseModel):
 
 
 FITS = (
+    Fit(spec="benchmarks.cells.mge:small", n_live=50, num_delete=25, num_inner_steps=5),
     Fit(
         spec="benchmarks.cells.pixelization:hst",
         n_live=64,
@@ -46,7 +47,6 @@ FITS = (
         num_inner_steps=2,
         max_iterations=1,
     ),
-    Fit(spec="benchmarks.cells.mge:small", n_live=50, num_delete=25, num_inner_steps=5),
 )
 
 

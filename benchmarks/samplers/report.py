@@ -15,6 +15,7 @@ _COLUMNS = (
     *("fits", "log Z", "scatter", "stated", "rms error", "rms pull", "useful", "total", "ESS"),
     *("wall s", "ESS/wall s", "sampling s", "useful/s", "ESS/s", "moved"),
 )
+_MOST_TICKS = 3
 _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00", "#CC79A7")
 
 
@@ -91,10 +92,21 @@ def _is_ours(sampler: str) -> bool:
     return sampler.startswith("af.")
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two others, as many as can be read side by side."""
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.floor(np.log10(high)) + 1)
+    choices = [
+        [float(tick) for tick in np.outer(decades, steps).ravel() if low <= tick <= high]
+        for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
+    ]
+    few = (ticks for ticks in choices if len(ticks) <= _MOST_TICKS)
+    return max(few, key=len, default=choices[0])
+
+
 def draw(fits: Sequence[Fit], path: Path) -> None:
     """Error of log Z of every fit over its evaluations, and over its time, for each problem."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     problems = list(dict.fromkeys(fit.problem for fit in fits))
     figure = Figure(figsize=(3.4 * len(problems), 6.4), layout="constrained")
@@ -121,11 +133,11 @@ def draw(fits: Sequence[Fit], path: Path) -> None:
             ax.axhline(0, color="#767676", lw=1, zorder=0)
             low, high = ax.get_xlim()
             ax.set_xlabel(name)
-            if high > 3 * max(low, 1e-9):
+            if high > 2 * max(low, 1e-9):
                 ax.set_xscale("log")
-                ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-                ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
-                ax.xaxis.set_minor_formatter(NullFormatter())
+                ax.xaxis.set_major_locator(FixedLocator(log_ticks(*ax.get_xlim())))
+                ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
         for ax in column:
             ax.set_ylabel("log Z - truth" if known else "log Z - mean of the samplers")
     ncols = 2 * len(problems)  # as many as fit side by side

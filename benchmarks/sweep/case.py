@@ -136,15 +136,9 @@ def _step(case: Case, problem: Problem) -> Any:
 def run_step(outcome: Outcome, executable: Any, state: Any) -> Iterator[Outcome]:
     """One iteration for the peak, which is then known whatever becomes of those for the time."""
     device, done = jax.devices()[0], []
-    before = (device.memory_stats() or {}).get("peak_bytes_in_use")
     try:
         _start_libraries()
-        grown: int | None = peak_growth(device, lambda: done.append(run(executable, state, 1)))
-        stats = device.memory_stats()
-        if stats and stats["peak_bytes_in_use"] == before:
-            more = format_bytes(grown)
-            outcome = outcome.noted(f"peak below that of the compilation, {more} more")
-            grown = None
+        grown = peak_growth(device, lambda: done.append(run(executable, state, 1)))
         [first] = done
         known = {"grown_bytes": grown, "first_log_evidence": first["log_evidence"]}
         outcome = outcome.model_copy(update=known)

@@ -13,14 +13,15 @@ from autofit_memplan._nvml import CardReading, unknown
 from autofit_memplan.errors import BudgetError
 
 GIB = 2**30
-CARD = CardReading(30 * GIB, "NVML", 80 * GIB)
+CARD = CardReading(70 * GIB, "NVML", 80 * GIB)
+PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 NAMES = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     """JAX's variables as the test sets them, and no others."""
-    for name in (*NAMES, "XLA_PYTHON_CLIENT_ALLOCATOR"):
+    for name in (*NAMES, "XLA_PYTHON_CLIENT_ALLOCATOR", PREALLOCATE):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -76,6 +77,29 @@ def test_a_figure_that_is_not_stated_is_not_zero(key, absent):
     reading = read_allocator(device(stats), CARD)
     figures = (reading.limit, reading.in_use, reading.pool)
     assert [figure.bytes for figure in figures] == list(expected.values())
+
+
+@pytest.mark.parametrize(
+    ("pool", "free", "reach"),
+    [
+        (0, 1000, 1000),
+        (0, 999, 900),
+        (0, 729, 729),
+        (0, 700, 656),
+        (0, 0, 0),
+        (400, 600, 1000),  # the next request is for all that is missing
+        (400, 599, 400),
+        (1000, 0, 1000),
+    ],
+)
+@pytest.mark.parametrize("preallocates", [True, False])
+def test_preallocation_backs_off_by_tenths_once(environment, preallocates, pool, free, reach):
+    if not preallocates:
+        environment.setenv(PREALLOCATE, "0")
+    stats = {"bytes_limit": 1000, "bytes_in_use": 0, "pool_bytes": pool}
+    reading = read_allocator(device(stats), CardReading(free, "NVML", 2000))
+    assert reading.limit.bytes == (reach if preallocates else 1000)
+    assert bool(reading.notes) == (preallocates and pool == 0 and reach < 1000)
 
 
 def test_a_limit_of_zero_is_no_limit():

@@ -121,7 +121,8 @@ def test_a_bad_limit_is_refused_before_jax_is_asked(monkeypatch):
         read_budget(limit="lots")
 
 
-def test_the_smaller_account_binds_and_the_other_is_named(gpu):
+def test_the_smaller_account_binds_and_the_other_is_named(gpu, monkeypatch):
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     gpu.stats = {"bytes_limit": 60 * GIB, "bytes_in_use": 0, "pool_bytes": 0}
     budget = read_budget(gpu)
     assert gpu.asked == [3]

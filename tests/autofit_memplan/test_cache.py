@@ -104,6 +104,23 @@ def test_what_is_another_program_has_another_key(monkeypatch):
     assert len(set(keys)) == len(keys)
 
 
+def test_another_processor_is_another_key_and_its_clock_is_not(tmp_path, monkeypatch):
+    """Nodes that share a home need not be alike."""
+    monkeypatch.setattr(cache, "_CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cache, "_processor", cache._processor.__wrapped__)
+
+    def on(flags, mhz):
+        core = f"model name\t: Xeon\ncpu MHz\t\t: {mhz}\nflags\t\t: {flags}\n"
+        cache._CPU_INFO.write_text(f"processor\t: 0\n{core}\nprocessor\t: 1\n{core}\n")
+        return key_of(make(), SHAPE)
+
+    plain = on("sse4_2 avx2", 2600)
+    assert on("sse4_2 avx2", 3100) == plain
+    assert on("sse4_2 avx2 avx512f", 2600) != plain
+    monkeypatch.setattr(cache, "_CPU_INFO", tmp_path / "none")
+    assert key_of(make(), SHAPE) != plain
+
+
 def test_values_and_addresses_do_not_matter():
     def with_constant_and_callback(seed):
         constant = np.random.default_rng(seed).standard_normal(64).astype("float32")

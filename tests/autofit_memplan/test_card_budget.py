@@ -38,7 +38,10 @@ def bfc(in_use=0, pool=0, block=0, limit=H100_LIMIT):
 HELD = 256 * MIB
 # 90 % of the card is another process's; the pool of the default allocator then gets what is left.
 LEFT = H100_TOTAL // 10
-SMALL_POOL = 8 * GIB - 512 * MIB
+SMALL_POOL = H100_LIMIT
+for _ in range(20):  # 0.9 ** 20 of the limit is left, 0.9 ** 19 is not
+    SMALL_POOL = int(0.9 * SMALL_POOL)
+assert SMALL_POOL < LEFT < SMALL_POOL / 0.9
 
 
 @pytest.mark.parametrize(
@@ -66,11 +69,11 @@ SMALL_POOL = 8 * GIB - 512 * MIB
             H100_TOTAL * 3 // 10,
         ),
         # a crowded card, before and after the first allocation
-        (bfc(), LEFT, LEFT - WORKSPACES - RESERVE, LEFT - RESERVE),
+        (bfc(), LEFT, SMALL_POOL - WORKSPACES, SMALL_POOL),
         (
             bfc(HELD, SMALL_POOL, SMALL_POOL - HELD),
             LEFT - SMALL_POOL,
-            LEFT - HELD - WORKSPACES - RESERVE,
+            SMALL_POOL - HELD - WORKSPACES,
             SMALL_POOL - HELD,
         ),
     ],
@@ -80,6 +83,22 @@ def test_the_default_allocator(usual, stats, free, expected, block):
     budget = usual.ask(card(free=free), stats=stats)["budget"]
     assert budget["limit_bytes"] == expected
     assert budget["largest_block_bytes"] == block
+
+
+def test_a_pool_that_grows_gets_what_a_crowded_card_has_left(usual):
+    answer = usual.ask(card(free=LEFT), stats=bfc(), XLA_PYTHON_CLIENT_PREALLOCATE="false")
+    assert answer["budget"]["limit_bytes"] == LEFT - WORKSPACES - RESERVE
+    assert not any("is going to take" in note for note in answer["budget"]["notes"])
+
+
+def test_what_preallocation_leaves_of_a_crowded_card_is_said(usual):
+    def notes(free, stats):
+        said = usual.ask(card(free=free), stats=stats)["budget"]["notes"]
+        return [note for note in said if "is going to take" in note]
+
+    [note] = notes(LEFT, bfc())
+    assert note.startswith("JAX is going to take 7.2 GiB of the 7.9 GiB that are free")
+    assert notes(LEFT - SMALL_POOL, bfc(HELD, SMALL_POOL)) == []
 
 
 def cuda_async(in_use, limit):

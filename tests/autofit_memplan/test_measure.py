@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 
+import jax
 import numpy as np
 import pytest
 
@@ -124,13 +125,21 @@ class WithoutAccount(Host):
 
 
 class Accelerator:
-    """Whose allocator counts as XLA's does: a peak that never falls."""
+    """Whose allocator counts as XLA's does: a peak that never falls, and blocks of 256 bytes."""
 
-    def __init__(self):
-        self.in_use, self.peak = 300, 500
+    def __init__(self, limit=2**20):
+        self.in_use, self.peak, self.limit = 1024, 4096, limit
 
     def memory_stats(self):
-        return {"bytes_in_use": self.in_use, "peak_bytes_in_use": self.peak}
+        return {
+            "bytes_in_use": self.in_use,
+            "peak_bytes_in_use": self.peak,
+            "bytes_limit": self.limit,
+        }
+
+    def take(self, n_bytes):
+        self.in_use += -(-n_bytes // 256) * 256
+        self.peak = max(self.peak, self.in_use)
 
 
 def test_the_growth_of_the_resident_set_is_what_an_array_takes():
@@ -143,13 +152,25 @@ def test_the_growth_of_the_resident_set_is_what_an_array_takes():
     assert peak_growth(Host(), run) == pytest.approx(64 * MIB, abs=4 * MIB)
 
 
-def test_an_allocators_peak_counts_from_what_is_in_use():
-    device = Accelerator()
+@pytest.mark.parametrize("taken", [0, 256, 2048, 5120])
+def test_an_allocators_peak_counts_from_what_is_in_use(monkeypatch, taken):
+    """Also where compiling took more: 4,096 bytes at once, of which 1,024 are left."""
+    device, arrays = Accelerator(), []
 
-    def run():
-        device.peak = 900
+    def put(array, where):
+        where.take(array.nbytes)
+        arrays.append(jax.numpy.asarray(array))
+        return arrays[-1]
 
-    assert peak_growth(device, run) == 600
+    monkeypatch.setattr(jax, "device_put", put)
+    assert peak_growth(device, lambda: device.take(taken)) == taken
+    assert all(array.is_deleted() for array in arrays)
+
+
+def test_what_would_be_missing_in_the_call_is_not_held(monkeypatch):
+    monkeypatch.setattr(jax, "device_put", lambda *_: pytest.fail("held"))
+    device = Accelerator(limit=20_000)
+    assert peak_growth(device, lambda: device.take(256)) == 3072  # at most, by compiling
 
 
 def test_a_gpu_without_an_account_is_not_measured_by_the_host_s():

@@ -171,6 +171,7 @@ def test_memory_shared_with_the_host_is_the_host_s(usual):
     answer = usual.ask(
         card(attributes=INTEGRATED, free=8 * GIB),
         stats={"bytes_limit": 2**50, "bytes_in_use": 0, "pool_bytes": 0},
+        XLA_PYTHON_CLIENT_PREALLOCATE="false",
         STANDIN_MEMORY=3,
         STANDIN_MEMORY_V2=3,
     )

@@ -22,7 +22,7 @@ def test_tuning_where_nothing_was_searched_for_or_the_search_did_not_end():
     assert auto.tuning_seconds([*undecided, (3.0, 30, "chunk 4")]) is None
 
 
-def measured(cell, chunk_size, seconds, n_live):
+def measured(cell, chunk_size, seconds, size):
     """In the place of a fresh process; a chunk of 4 does not work."""
     if chunk_size == 4:
         return {"complaint": "ended with 1"}
@@ -40,7 +40,7 @@ def faked(monkeypatch):
 
 
 def test_auto_is_held_against_the_best_chunk_that_works(faked, capsys):
-    row = auto.compare("demo", [1, 2, 4], 100.0, 10.0, n_live=100)
+    row = auto.compare("demo", [1, 2, 4], 100.0, 10.0, size=auto.Size(n_live=100))
     assert row["fixed_per_second"] == {1: [50.0, 50.0], 2: [80.0, 80.0]}
     assert row["share_of_best"] == pytest.approx(7_400 / 100 / 80)
     assert [each["chunk_size"] for each in row["fixed"]] == [1, 2, 4, 1, 2, 4]
@@ -60,9 +60,10 @@ def test_a_cell_is_added_to_those_there_are(faked, tmp_path, monkeypatch):
 
 
 def test_a_cell_is_sampled_until_its_time_is_up():
-    row = auto.sampled("mge:small", 4, seconds=1.0, n_live=64)
+    row = auto.sampled("mge:small", 4, 1.0, auto.Size(n_live=64, num_delete=8, moves=3))
     assert row["useful"] > 0
     assert row["sampling_seconds"] >= 1.0
     assert row["per_second"] == pytest.approx(row["useful"] / row["sampling_seconds"])
     assert row["tuning_seconds"] == 0.0
     assert (row["trials"], row["started_at"]) == ([], 4)
+    assert (row["n_live"], row["num_delete"], row["moves"]) == (64, 8, 3)

@@ -38,6 +38,7 @@ def seconds_left():
     return 200.0
 
 
+@pytest.mark.skipif(gpu_budget.has_device_file(), reason="there is a GPU")
 def test_without_a_gpu_it_is_skipped(tmp_path):
     output = tmp_path / "gpu.json"
     done = subprocess.run(
@@ -183,6 +184,18 @@ def test_with_a_gpu_that_jax_does_not_use_it_is_skipped(tmp_path):
         text=True,
     )
     assert done.stdout == "skipped: there is an NVIDIA GPU, but JAX runs on cpu here\n"
+
+
+def test_with_a_gpu_on_which_jax_does_not_start_it_fails(tmp_path, monkeypatch):
+    """A card that nothing came of is not "skipped"; it counts though `nvidia-smi` is missing."""
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpu_budget, "_DEVICES", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("JAX_PLATFORMS", "none_such")
+    monkeypatch.setattr(sys, "argv", ["gpu", "--output", str(tmp_path / "gpu.json")])
+    with pytest.raises(SystemExit) as end:
+        gpu.main()
+    assert end.value.code == 1
 
 
 def test_the_whole_takes_less_than_eight_minutes_where_everything_takes_all_it_may(

@@ -15,7 +15,7 @@ from benchmarks.samplers.command import run_job
 from benchmarks.samplers.outcome import kish, moments
 from benchmarks.samplers.problems import PROBLEMS, correlated, rosenbrock, shells
 from benchmarks.samplers.records import Job
-from benchmarks.samplers.report import tables
+from benchmarks.samplers.report import log_ticks, tables
 from benchmarks.samplers.runs import SAMPLERS
 from benchmarks.samplers.settings import SETTINGS, Settings
 
@@ -128,3 +128,16 @@ def test_the_command_writes_figures_and_a_picture_and_goes_on_from_them(tmp_path
 
 def run(command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (130_000.0, 410_000.0, [150_000, 200_000, 300_000]),
+        (1.0, 1000.0, [1, 10, 100, 1000]),
+        (0.04, 60.0, [0.1, 1, 10]),
+        (1e-3, 1e4, [10.0**k for k in range(-3, 5)]),  # no fewer are round
+    ],
+)
+def test_ticks_are_round_and_few(low, high, ticks):
+    assert log_ticks(low, high) == pytest.approx(ticks)

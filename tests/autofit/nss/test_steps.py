@@ -1,5 +1,6 @@
 """Whole fits that compile other chunk sizes on the way: the same chain, and what is kept of it."""
 
+import json
 import logging
 import threading
 from concurrent.futures import wait
@@ -12,10 +13,17 @@ from elementwise import N_STEP, assert_same_bits, fit, recorded_samplings
 
 from autofit.non_linear.search.nest.nss import _loop, _steps, _tuning
 from autofit.non_linear.search.nest.nss._memory import Plan
+from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import PAIRS, Tuner
 
 LADDER = [1, 2, N_STEP]
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture
@@ -91,6 +99,7 @@ def test_settings_of_a_with_block_reach_the_compiler_s_thread():
         here = {setting: getattr(jax.config, setting) for setting in _steps._SETTINGS}
         step = TunedStep.__new__(TunedStep)
         step._plan, step._compiling, step._tuner = Asked(), None, None
+        step._program, step._is_remembered = None, False
         step._compiler = _steps.ThreadPoolExecutor(1)
         step._left = _tuning.SecondsLeft(-3.0)
         tuner = _tuning.Tuner([1, 2], 2, 0.0)
@@ -207,8 +216,71 @@ def test_a_chunk_that_does_not_fit_is_never_run(patient, samplings, monkeypatch)
     at_chunk = Plan.at_chunk
 
     def too_large(self, name, chunk_size):
-        return at_chunk(self, name, chunk_size)._replace(fits=False, executable=None)
+        return at_chunk(self, name, chunk_size)._replace(fits=False, compile=None)
 
     monkeypatch.setattr(Plan, "at_chunk", too_large)
     fit(chunk_size="auto")
     assert [trial.chunk_size for trial in samplings[0].trials] == [N_STEP]
+    assert samplings[0].refused == []
+
+
+def test_a_larger_chunk_is_not_run_where_others_have_taken_the_memory(
+    smaller_wins, samplings, monkeypatch
+):
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", 1, is_settled=False)
+    made = Sampling._program
+
+    def crowded(self, *arguments):
+        program = made(self, *arguments)
+        nothing = self._plan.budget.model_copy(update={"limit_bytes": 1})
+        program._read_budget = lambda: nothing
+        return program
+
+    monkeypatch.setattr(Sampling, "_program", crowded)
+    result = fit(chunk_size="auto")
+    [why] = samplings[1].refused
+    assert why.startswith("step: 2 calls at once would take ") and " only 1 B are free" in why
+    assert [trial.chunk_size for trial in samplings[1].trials] == [1]
+    monkeypatch.setattr(Sampling, "_program", made)
+    assert_same_bits(result, fit(chunk_size="auto"))
+    assert samplings[2]._plan.step.chosen_by == "unfinished search", "there may be more next time"
+
+
+def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(
+    smaller_wins, samplings, monkeypatch
+):
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", N_STEP)
+    made = Sampling._program
+
+    def failing(self, name, *arguments):
+        program = made(self, name, *arguments)
+        compiled = program._compiled
+
+        def at_most_two():
+            if name == "step" and program.chunk_size > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            return compiled()
+
+        program._compiled = at_most_two
+        return program
+
+    monkeypatch.setattr(Sampling, "_program", failing)
+    fit(chunk_size="auto")
+    assert samplings[1]._plan.step.chosen_by == "earlier run"
+    assert len(samplings[1].lowered) == 1
+    monkeypatch.setattr(Sampling, "_program", made)
+    fit(chunk_size="auto")
+    plan = samplings[2]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (2, "unfinished search")
+
+
+def test_trials_of_before_an_interruption_stay_in_the_folder(smaller_wins, samplings, output):
+    first = fit(name="interrupted", chunk_size="auto", max_iterations=30)
+    assert [trial.chunk_size for trial in samplings[0].trials] == LADDER
+    fit(name="interrupted", chunk_size="auto")
+    assert samplings[1].trials == []
+    [path] = output.rglob("chunk_sizes.json")
+    assert [trial["chunk_size"] for trial in json.loads(path.read_text())["trials"]] == LADDER
+    assert first.samples.samples_info["ended"] == "max_iterations"

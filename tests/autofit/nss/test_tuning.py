@@ -160,9 +160,39 @@ def test_a_challenger_that_does_not_work_leaves_the_best():
     assert tuner.current == 8
     tuner.refuse()
     assert tuner.current == tuner.best == 4 and tuner.challenger is None
-    assert [trial.chunk_size for trial in tuner.trials] == []
-    tuner.observe(4, 100, 1.0)
+    assert [trial.chunk_size for trial in tuner.trials] == [4]
     assert tuner.wanted(LONG) == 2, "nor is 16 tried"
+
+
+def test_when_nothing_is_left_to_try_the_search_has_ended_however_little_time_is_left():
+    tuner = Tuner([1], 1, COMPILE)
+    tuner.observe(1, 100, 1.0)
+    assert tuner.wanted(0.0) is None and tuner.is_settled
+
+
+def test_what_the_best_did_before_a_comparison_stays_in_the_report_and_out_of_the_comparison():
+    tuner = Tuner([1, 2], 1, COMPILE)
+    for _ in range(50):
+        tuner.observe(1, 100, 1.0)
+    assert tuner.wanted(LONG) == 2
+    tuner.compiled(COMPILE)
+    for chunk, useful in [(2, 60), (1, 50), (2, 60), (1, 50)]:  # the machine has become slower
+        assert tuner.current == chunk
+        tuner.observe(chunk, useful, 1.0)
+    assert tuner.best == 2
+    assert [(trial.chunk_size, trial.calls) for trial in tuner.trials] == [(1, 52), (2, 2)]
+
+
+def test_where_the_winner_fails_later_smaller_ones_are_looked_at_again():
+    tuner = Tuner([1, 2, 4, 8], 8, COMPILE)
+    while not tuner.is_settled:
+        if tuner.wanted(LONG):
+            tuner.compiled(COMPILE)
+        tuner.observe(tuner.current, 100 * tuner.current, 1.0)
+    assert tuner.best == 8
+    tuner.lower(4)
+    assert not tuner.is_settled
+    assert tuner.wanted(LONG) == 2
 
 
 @pytest.mark.parametrize("moment", range(1, 60, 4))

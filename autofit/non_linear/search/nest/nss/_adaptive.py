@@ -12,7 +12,13 @@ from typing import Any
 import jax
 
 from autofit.non_linear.errors import EvidenceError, OutOfMemoryError
-from autofit.non_linear.search.nest.nss._memory import Alternative, DeviceBudget, MemplanError, Plan
+from autofit.non_linear.search.nest.nss._memory import (
+    Alternative,
+    DeviceBudget,
+    MemplanError,
+    Plan,
+    format_bytes,
+)
 
 _SIGNS = (
     "resource_exhausted",
@@ -104,6 +110,23 @@ class AdaptiveProgram:
             del result
             if not self._has_gone_back(fault):
                 self._distrust(fault)
+
+    def has_room(self, alternative: Alternative) -> bool:
+        """Whether another program still fits the memory, which others may have taken since."""
+        free = 0
+        with suppress(MemplanError):  # which says that nothing at all is left
+            free = self._read_budget().limit_bytes
+        held_bytes = self._plan.program(self._name).footprint.held_bytes  # of any chunk's program
+        more_bytes = alternative.predicted_bytes - held_bytes
+        if more_bytes <= free:
+            return True
+        self.refused.append(
+            f"{self._name}: {alternative.chunk_size} calls at once would take "
+            f"{format_bytes(more_bytes)} more, and only {format_bytes(free)} are free by now; they "
+            "were not tried"
+        )
+        logger.warning("%s", self.refused[-1])
+        return False
 
     def use(self, alternative: Alternative) -> None:
         """Keep another program and run at its chunk size."""

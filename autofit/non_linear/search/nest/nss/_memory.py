@@ -13,6 +13,7 @@ from autofit_memplan import (
 from autofit_memplan.records import Alternative
 from autofit_memplan.solver import balance as balanced
 from autofit_memplan.solver import waves
+from autofit_memplan.units import format_bytes
 
 __all__ = [
     "Alternative",
@@ -23,6 +24,7 @@ __all__ = [
     "balanced",
     "chunked_vmap",
     "elements_computed",
+    "format_bytes",
     "plan_nss",
     "read_budget",
     "waves",

@@ -6,7 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import jax
@@ -125,7 +125,7 @@ class RunOutput:
         with self._tolerated("the result"):
             result.save()
             self._paths.save_text("search.summary", _summary(run))
-            self._paths.save_json("chunk_sizes", chunk_sizes)
+            self._paths.save_json("chunk_sizes", self._with_earlier_trials(chunk_sizes))
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
         with _reported("modify_after_fit"):
@@ -141,6 +141,17 @@ class RunOutput:
                 stacklevel=2,
             )
         return result
+
+    def _with_earlier_trials(self, chunk_sizes: dict[str, Any]) -> dict[str, Any]:
+        """With those of before an interruption, after which nothing may be tried again."""
+        trials = {}
+        with suppress(OSError, ValueError, LookupError, TypeError):  # no such file, or no such JSON
+            trials = {
+                trial["chunk_size"]: trial
+                for trial in self._paths.load_json("chunk_sizes")["trials"]
+            }
+        trials |= {trial["chunk_size"]: trial for trial in chunk_sizes["trials"]}
+        return chunk_sizes | {"trials": [trials[size] for size in sorted(trials)]}
 
     def _complete(self) -> None:
         if "the result" in self._failures:

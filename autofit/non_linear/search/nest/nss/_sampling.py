@@ -21,6 +21,7 @@ from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balan
 from autofit.non_linear.search.nest.nss._moves import KIND
 from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._run import Run
+from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner, ladder
@@ -212,8 +213,13 @@ class Sampling:
             highest = start  # more does not fit
         else:
             fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
-            highest = 2 * n if fills_up and self._options.scheduler != "map" else n
+            has_lanes = fills_up and self._scheduler() != "map"
+            highest = 2 * n if has_lanes else n
         return Tuner(ladder(n, start, highest), start, compile_seconds)
+
+    def _scheduler(self) -> str | None:
+        fitness = self._fitness
+        return scheduler_for(fitness.log_likelihood, fitness.n_dim, self._options)[0]
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit

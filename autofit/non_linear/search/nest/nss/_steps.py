@@ -56,12 +56,17 @@ class TunedStep:
         self._compiler = ThreadPoolExecutor(1, "autofit-compiler")
         self._compiling: Future[_Compiled] | None = None
         self._have_run: set[int] = set()
+        self._is_remembered = plan.step.chosen_by == "earlier run"
 
     def close(self) -> None:
         """Start no further compilation, and keep what was learned so far."""
         self._compiler.shutdown(wait=False, cancel_futures=True)
-        tuner = self._tuner
-        if tuner is not None and not tuner.is_settled and tuner.best != tuner.start:
+        if self._compiling is not None and not self._compiling.done():
+            logger.info("A chunk size is still being compiled; Python ends when that is done.")
+        tuner, program = self._tuner, self._program
+        if self._is_remembered and program.lowered:  # the next run should look again
+            self._plan.remember("step", self.taken, is_settled=False)
+        elif tuner is not None and not tuner.is_settled and tuner.best != tuner.start:
             self._remember(tuner)
 
     def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
@@ -129,6 +134,7 @@ class TunedStep:
         program = self._program
         if not (program.lowered or program.refused):  # else another run may have better luck
             self._plan.remember("step", tuner.best, tuner.is_settled)
+            self._is_remembered = tuner.is_settled
 
     def _take_over(self, tuner: Tuner) -> None:
         """Use what the compiler has finished."""
@@ -146,7 +152,8 @@ class TunedStep:
             logger.warning("%s", why)
             tuner.refuse()
             return
-        if not alternative.fits:
+        is_larger = alternative.chunk_size > tuner.best
+        if not alternative.fits or (is_larger and not self._program.has_room(alternative)):
             tuner.refuse()
             return
         self._program.use(alternative)

@@ -102,7 +102,7 @@ class Tuner:
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
         self._compile_seconds = compile_seconds
         self._direction, self._wins = 1, 0
-        self._is_challenging = False  # its program is there
+        self._turns: dict[int, list[float]] = {}  # of best and challenger, once both can be run
         self.start = self.best = self.current = start
         self.challenger: int | None = None
         self.is_settled = False
@@ -115,20 +115,21 @@ class Tuner:
         seconds_left
             How long the run is expected to go on.
         """
-        is_busy = self.challenger is not None or self.is_settled or not self._rates[self.best]
-        if is_busy or seconds_left * EXPECTED_GAIN < self._compile_seconds:
+        if self.challenger is not None or self.is_settled or not self._rates[self.best]:
             return None
-        self.challenger = self._next()
-        self.is_settled = self.challenger is None
-        return self.challenger
+        wanted = self._next()
+        self.is_settled = wanted is None
+        if seconds_left * EXPECTED_GAIN < self._compile_seconds:
+            return None
+        self.challenger = wanted
+        return wanted
 
     def compiled(self, seconds: float) -> None:
         """The program of the challenger is there, after so many seconds."""
         assert self.challenger is not None
         self._compile_seconds = seconds
-        self._rates[self.best].clear()  # to compare what was timed in turns
         self._rates[self.challenger] = deque(maxlen=_KEPT)
-        self._is_challenging = True
+        self._turns = {self.best: [], self.challenger: []}
         self.current = self.challenger
 
     def refuse(self) -> None:
@@ -138,18 +139,17 @@ class Tuner:
         is_above = self.challenger > self.best
         self._sizes[place:] = [] if is_above else self._sizes[place + 1 :]
         self._rates.pop(self.challenger, None)
-        self.challenger, self._is_challenging = None, False
-        self.current = self.best
+        self._end_comparison()
 
     def lower(self, chunk_size: int) -> None:
-        """The memory ran out: go on at `chunk_size`, and never again above."""
+        """The memory ran out: go on at `chunk_size`, never again above, and look below it."""
         self._sizes = sorted({chunk_size, *(size for size in self._sizes if size < chunk_size)})
         self._rates = {
             size: rates for size, rates in self._rates.items() if size <= chunk_size and rates
         }
         self._rates.setdefault(chunk_size, deque(maxlen=_KEPT))
-        self.best = self.current = chunk_size
-        self.challenger, self._is_challenging = None, False
+        self.best, self.is_settled = chunk_size, False
+        self._end_comparison()
 
     def observe(self, chunk_size: int, useful: int, seconds: float) -> None:
         """A device call is done.
@@ -163,10 +163,13 @@ class Tuner:
         seconds
             It took.
         """
-        self._rates[chunk_size].append(max(useful, 1) / max(seconds, 1e-9))
-        if self.challenger is None or not self._is_challenging:
+        rate = max(useful, 1) / max(seconds, 1e-9)
+        self._rates[chunk_size].append(rate)
+        if not self._turns:
             return
-        best, other = self._rates[self.best], self._rates[self.challenger]
+        assert self.challenger is not None
+        self._turns[chunk_size].append(rate)
+        best, other = self._turns[self.best], self._turns[self.challenger]
         self.current = self.best if len(best) < len(other) else self.challenger
         gains = [math.log(b / a) for a, b in zip(best, other, strict=False)]
         if len(gains) < PAIRS or len(best) != len(other):
@@ -193,7 +196,10 @@ class Tuner:
             self.best, self._wins = self.challenger, self._wins + 1
         else:
             self._wins = 0
-        self.challenger, self._is_challenging = None, False
+        self._end_comparison()
+
+    def _end_comparison(self) -> None:
+        self.challenger, self._turns = None, {}
         self.current = self.best
 
     def _next(self) -> int | None:
