@@ -16,6 +16,7 @@ TOLERANCE, FEWEST_CALLS = 0.05, 4
 
 _COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "iterations/s")
 _COLUMNS += ("useful/s", "total/s", "useful share")
+_MARGIN = 1.15  # of the axis of chunk sizes, on both sides
 _COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
 
 
@@ -121,10 +122,14 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             memory.axhline(budget / MIB, color="#767676", ls="--", label="budget")
         speed.set(title=name, ylabel="iterations per second")
         speed.set_ylim(bottom=0)
+        if not any(outcome.iterations for outcome in some):
+            speed.text(0.5, 0.5, "not run", ha="center", transform=speed.transAxes)
+            speed.set_yticks([])
         memory.set(xlabel="calls at once", ylabel="memory [MiB]", yscale="log")
         for ax in (speed, memory):
             ax.set_xscale("log", base=2)
             sizes = sorted({outcome.case.chunk_size for outcome in some})
+            ax.set_xlim(sizes[0] / _MARGIN, sizes[-1] * _MARGIN)
             ax.set_xticks(sizes, [str(size) for size in sizes])
     for pair in pairs[len(names) :]:
         for ax in pair:

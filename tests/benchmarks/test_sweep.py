@@ -14,7 +14,7 @@ from benchmarks.schedulers import run
 from benchmarks.sweep.case import run_step
 from benchmarks.sweep.command import cases_of, num_inner_steps, spec_of, sweep
 from benchmarks.sweep.records import COLD, Case, Outcome, Sizes
-from benchmarks.sweep.report import summary, table
+from benchmarks.sweep.report import draw, summary, table
 
 ROOT = Path(__file__).parents[2]
 SMALL = spec_of("pixelization", "small")
@@ -154,6 +154,14 @@ def test_a_timed_run_that_fails_costs_only_the_timing(monkeypatch):
         assert each.grown_bytes is not None
         assert each.first_log_evidence == -7.0
         assert each.iterations is None
+
+
+@pytest.mark.parametrize("grown_bytes", [None, 950])
+def test_a_picture_is_drawn_of_cells_that_were_not_run(tmp_path, grown_bytes):
+    """Where one chunk does not fit, there is its prediction and nothing else."""
+    found = [outcome("upstream", 16, None), outcome("lanes", 1, grown_bytes)]
+    draw(found, tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").stat().st_size > 10_000
 
 
 def test_a_process_that_is_late_or_fails_is_said_to_be():
