@@ -42,7 +42,11 @@ def write_result(result: BaseModel, path: Path) -> None:
 
 
 def write_whole(text: str, path: Path) -> None:
-    """All of it, or what was there stays; a folder that is not there is made."""
+    """All of it, or what was there stays; a folder that is not there is made.
+
+    `autofit.non_linear.atomic_file` does more, but importing `autofit` starts the device, which the
+    process that waits for others must not.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(text)

@@ -14,9 +14,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _COMPILED = tempfile.TemporaryDirectory(prefix="compiled-programs-")
 atexit.register(_COMPILED.cleanup)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)
-os.environ.setdefault(
-    "JAX_ENABLE_COMPILATION_CACHE", "true"
-)  # in fresh processes of benchmarks, too
+os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "true")  # asked for: `fresh_process` has none
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 _CACHE = "AUTOFIT_MEMPLAN_CACHE"

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from benchmarks.faults.process import PROGRAMS_VARIABLE, Outcome
 from benchmarks.machine import machine
+from benchmarks.result_file import write_whole
 
 # part -> its function, the size of its full and its quick version
 _PARTS: dict[str, tuple[str, dict[str, int], dict[str, int]]] = {
@@ -100,4 +101,4 @@ def _record(path: Path, name: str, outcomes: list[Outcome], seconds: float) -> N
         "wall_seconds": seconds,
         "outcomes": [outcome.model_dump(mode="json") for outcome in outcomes],
     }
-    path.write_text(json.dumps({**before, name: record}, indent=1) + "\n")
+    write_whole(json.dumps({**before, name: record}, indent=1) + "\n", path)

@@ -137,7 +137,6 @@ def main() -> None:
     if here["platform"] != "gpu":
         print(f"skipped: there is an NVIDIA GPU, but JAX runs on {here['platform']} here")
         return
-    options.output.parent.mkdir(parents=True, exist_ok=True)
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(card or "nvidia-smi says nothing here")

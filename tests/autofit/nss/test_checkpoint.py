@@ -22,10 +22,7 @@ from autofit.non_linear.search.nest.nss._output import RunOutput
 SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
 
 
-@pytest.fixture(autouse=True)
-def output(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("output")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,10 +21,7 @@ from autofit.non_linear.errors import CheckpointError, EvidenceError
 SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
 
 
-@pytest.fixture(autouse=True)
-def output(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("output")
 
 
 @pytest.fixture

@@ -13,10 +13,7 @@ from autofit.non_linear.search.nest.nss import _output
 SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
 
 
-@pytest.fixture(autouse=True)
-def output(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("output")
 
 
 @pytest.mark.parametrize("info", [{"when": Path("here")}, {("a", "b"): 1}, {"some": {1, 2}}])

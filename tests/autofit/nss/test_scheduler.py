@@ -1,9 +1,12 @@
 """Lanes where they pay, upstream's step where a call costs nothing."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import pytest
 
 import autofit as af
+from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
 
 
@@ -40,3 +43,13 @@ def test_auto_chooses(log_likelihood, expected):
 )
 def test_what_the_user_says_is_done(options, expected):
     assert scheduler_for(cheap, 5, af.NSS(**options).options) == (expected, ())
+
+
+@pytest.mark.parametrize(("log_likelihood", "highest"), [(cheap, 50), (image, 100)])
+def test_on_a_gpu_more_lanes_than_particles_are_tried_and_no_more_waves(log_likelihood, highest):
+    options = af.NSS(chunk_size="auto", num_delete=50).options
+    step = SimpleNamespace(n=50, chunk_size=25, chosen_by="unfinished search")
+    plan = SimpleNamespace(step=step, budget=SimpleNamespace(platform="gpu"))
+    fitness = SimpleNamespace(log_likelihood=log_likelihood, n_dim=5)
+    tuner = Sampling(fitness, options, plan, lambda: None)._tuner(25, 1.0)
+    assert tuner._sizes[-1] == highest

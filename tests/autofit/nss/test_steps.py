@@ -21,12 +21,6 @@ LADDER = [1, 2, N_STEP]
 
 
 @pytest.fixture
-def output(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYAUTOFIT_OUTPUT", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def samplings(monkeypatch):
     return recorded_samplings(monkeypatch)
 

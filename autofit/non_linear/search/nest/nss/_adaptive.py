@@ -120,13 +120,16 @@ class AdaptiveProgram:
         more_bytes = alternative.predicted_bytes - held_bytes
         if more_bytes <= free:
             return True
-        self.refused.append(
-            f"{self._name}: {alternative.chunk_size} calls at once would take "
-            f"{format_bytes(more_bytes)} more, and only {format_bytes(free)} are free by now; they "
-            "were not tried"
+        self.refuse(
+            f"{alternative.chunk_size} calls at once would take {format_bytes(more_bytes)} more, "
+            f"and only {format_bytes(free)} are free by now; they were not tried"
         )
-        logger.warning("%s", self.refused[-1])
         return False
+
+    def refuse(self, why: str) -> None:
+        """Note, and say, that a chunk size is not taken."""
+        self.refused.append(f"{self._name}: {why}")
+        logger.warning("%s", self.refused[-1])
 
     def use(self, alternative: Alternative) -> None:
         """Keep another program and run at its chunk size."""
@@ -178,11 +181,10 @@ class AdaptiveProgram:
         tried, self.chunk_size, self.proven = self.chunk_size, self.proven, None
         self._executables.pop(tried, None)
         gc.collect()
-        self.refused.append(
-            f"{self._name}: {why} at {tried} calls at once, which were tried; it goes on at "
-            f"{self.chunk_size}, the chains stay the same"
+        self.refuse(
+            f"{why} at {tried} calls at once, which were tried; it goes on at {self.chunk_size}, "
+            "the chains stay the same"
         )
-        logger.warning("%s", self.refused[-1])
         return True
 
     def _distrust(self, fault: str) -> None:

@@ -147,9 +147,7 @@ class TunedStep:
             alternative, seconds = future.result()
         except Exception as error:
             # A run that works must not end because something that it does not need does not.
-            why = f"step: {tuner.challenger} calls at once could not be compiled: {error}"
-            self._program.refused.append(why)
-            logger.warning("%s", why)
+            self._program.refuse(f"{tuner.challenger} calls at once could not be compiled: {error}")
             tuner.refuse()
             return
         is_larger = alternative.chunk_size > tuner.best
