@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shlex
 import sys
@@ -65,15 +66,25 @@ def versions(*names: str) -> dict[str, str | None]:
 
 
 def changed(runs: Iterable[Mapping[str, Any]], here: Mapping[str, Any]) -> list[str]:
-    """What of the machine is not as it was in all `runs`; versions count where both are known."""
+    """What of the machine is not as it was in all `runs`.
+
+    Versions count where both are known. Memory counts above 1 %: what the kernel keeps for itself
+    changes by some KiB when a machine starts anew.
+    """
     names = set()
     for run in runs:
         then, now = run.get("versions", {}), here.get("versions", {})
         known = {name for name in then.keys() & now.keys() if then[name] and now[name]}
         names |= {name for name in known if then[name] != now[name]}
         fields = run.keys() - {"versions", "command"}
-        names |= {name for name in fields if run[name] != here.get(name)}
+        names |= {name for name in fields if not _alike(name, run[name], here.get(name))}
     return sorted(names)
+
+
+def _alike(name: str, then: Any, now: Any) -> bool:
+    if name == "memory_bytes" and now is not None:
+        return math.isclose(then, now, rel_tol=0.01)
+    return then == now
 
 
 def command() -> str:

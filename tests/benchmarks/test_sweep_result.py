@@ -99,12 +99,16 @@ def test_a_file_of_one_run_is_gone_on_from_at_the_same_sizes_only(tmp_path):
         ({"command": "later"}, []),
         ({"versions": {"jax": "0.10", "jaxns": "3"}}, []),
         ({"versions": {}}, []),
+        ({"memory_bytes": 25_276_514_304}, []),
+        ({"memory_bytes": 24_276_514_304}, ["memory_bytes"]),
+        ({"memory_bytes": None}, ["memory_bytes"]),
         ({"cores": 64, "versions": {"jax": "0.11", "jaxns": "3"}}, ["cores", "jax"]),
     ),
 )
 def test_machines_are_compared_by_what_both_know(now, names):
-    known = HERE | {"versions": {"jax": "0.10", "jaxns": None}}
-    assert changed([known, HERE], HERE | now) == names
+    here = HERE | {"memory_bytes": 25_276_502_016}
+    known = here | {"versions": {"jax": "0.10", "jaxns": None}}
+    assert changed([known, here], here | now) == names
 
 
 def test_a_machine_where_jax_does_not_start_is_an_error(monkeypatch):
