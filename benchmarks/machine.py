@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -24,12 +25,24 @@ def machine() -> dict[str, Any]:
     return {
         "device": jax.devices()[0].device_kind,
         "platform": jax.default_backend(),
+        "processor": processor(),
         "cores": psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
         "versions": versions("jax", "jaxlib", "blackjax", "numpy"),
         "command": command(),
     }
+
+
+def processor() -> str:
+    """Maker, family and model of the first core where Linux tells them, for names may hide them."""
+    try:
+        first, _, _ = Path("/proc/cpuinfo").read_text().partition("\n\n")
+    except OSError:
+        return platform.processor()
+    about = dict(re.findall(r"(\S.*\S)\s*: (.*)", first))
+    x86, arm = ("model name", "cpu family", "model"), ("CPU implementer", "CPU part")
+    return ", ".join(f"{name} {about[name]}" for name in (*x86, *arm) if name in about)
 
 
 def machine_elsewhere(timeout: float = 120.0) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from benchmarks.machine import changed, machine_elsewhere
 from benchmarks.result_file import write_result
 from benchmarks.sweep.command import cases_of, main, spec_of, sweep
 from benchmarks.sweep.records import Case, Outcome, Sizes
@@ -91,27 +90,3 @@ def test_a_file_of_one_run_is_gone_on_from_at_the_same_sizes_only(tmp_path):
     path.write_text('{"parts": {}}')
     with pytest.raises(ValueError, match=r"(?s)is no sweep to go on from.*sizes\n *Field required"):
         longer.going_on_from(path)
-
-
-@pytest.mark.parametrize(
-    ("now", "names"),
-    (
-        ({"command": "later"}, []),
-        ({"versions": {"jax": "0.10", "jaxns": "3"}}, []),
-        ({"versions": {}}, []),
-        ({"memory_bytes": 25_276_514_304}, []),
-        ({"memory_bytes": 24_276_514_304}, ["memory_bytes"]),
-        ({"memory_bytes": None}, ["memory_bytes"]),
-        ({"cores": 64, "versions": {"jax": "0.11", "jaxns": "3"}}, ["cores", "jax"]),
-    ),
-)
-def test_machines_are_compared_by_what_both_know(now, names):
-    here = HERE | {"memory_bytes": 25_276_502_016}
-    known = here | {"versions": {"jax": "0.10", "jaxns": None}}
-    assert changed([known, here], here | now) == names
-
-
-def test_a_machine_where_jax_does_not_start_is_an_error(monkeypatch):
-    monkeypatch.setattr("benchmarks.machine.lines_from", lambda *_, **__: ([], "no such plugin"))
-    with pytest.raises(RuntimeError, match="JAX does not start here: no such plugin"):
-        machine_elsewhere()

@@ -114,6 +114,29 @@ def test_one_noisy_call_decides_nothing():
     assert tuner.best == 1 and tuner.current == 1, "the best has its turn next"
 
 
+@pytest.mark.parametrize(("ratio", "best"), [(0.8, 1), (1.3, 2), (0.95, None), (1.1, None)])
+def test_of_long_turns_one_pair_decides_what_is_far_off(ratio, best):
+    tuner = Tuner([1, 2], 1, COMPILE)
+    tuner.observe(1, 100, 10.0)
+    assert tuner.wanted(LONG) == 2
+    tuner.compiled(COMPILE)
+    tuner.observe(2, 100, 10.0 / ratio)
+    assert tuner.challenger == 2, "one turn is no pair"
+    tuner.observe(1, 100, 10.0)
+    assert (tuner.challenger is None) == (best is not None)
+    assert tuner.best == (best or 1)
+
+
+def test_of_short_turns_one_pair_decides_nothing():
+    tuner = Tuner([1, 2], 1, COMPILE)
+    tuner.observe(1, 100, 1.0)
+    assert tuner.wanted(LONG) == 2
+    tuner.compiled(COMPILE)
+    tuner.observe(2, 100, 1.0 / 0.5)
+    tuner.observe(1, 100, 1.0)
+    assert tuner.challenger == 2
+
+
 @pytest.mark.parametrize("seconds_left", [0.0, 0.99 * COMPILE / EXPECTED_GAIN])
 def test_no_trial_in_a_run_too_short_to_repay_a_compilation(seconds_left):
     ran = run(CURVES["monotone up"], 13, seconds_left=seconds_left)

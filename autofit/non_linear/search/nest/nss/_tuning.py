@@ -3,7 +3,8 @@
 The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
 sizes halve or double from the first, and after two successes in a row two, four… of these at once,
 so that few have to be compiled. The best so far and a challenger take turns until the mean of their
-ratios stands out of its scatter; the search ends when both neighbours of the best have lost to it.
+ratios stands out of its scatter, or once where a turn is long and one much slower; the search ends
+when both neighbours of the best have lost to it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from autofit.non_linear.search.nest.nss._memory import balanced
 
 PAIRS, MOST_PAIRS = 2, 10
 """Turns of the best and of the challenger before one of them is taken, at least and at most."""
+
+LONG_TURN, FAR = 5.0, 0.15
+"""One pair is enough where a turn takes so many seconds and the log of the ratio is so far off."""
 
 CLEARLY = 1.03
 """A challenger has to be so many times faster; less is noise."""
@@ -172,13 +176,11 @@ class Tuner:
         best, other = self._turns[self.best], self._turns[self.challenger]
         self.current = self.best if len(best) < len(other) else self.challenger
         gains = [math.log(b / a) for a, b in zip(best, other, strict=False)]
-        if len(gains) < PAIRS or len(best) != len(other):
+        if not gains or len(best) != len(other):
             return
-        scatter = max(statistics.stdev(gains), NOISE) / math.sqrt(len(gains))
-        mean = statistics.mean(gains)
-        needed = math.log(CLEARLY)
-        if abs(mean - needed) > 2 * scatter or len(gains) >= MOST_PAIRS:
-            self._decide(mean > needed)
+        gain = statistics.mean(gains) - math.log(CLEARLY)
+        if abs(gain) > _doubt(gains, seconds) or len(gains) >= MOST_PAIRS:
+            self._decide(has_won=gain > 0)
 
     @property
     def trials(self) -> list[Trial]:
@@ -213,6 +215,13 @@ class Tuner:
             if unknown:
                 return unknown[min(stride, len(unknown)) - 1]
         return None
+
+
+def _doubt(gains: Sequence[float], turn_seconds: float) -> float:
+    """By how much the mean of some gains may be off, by chance."""
+    if len(gains) < PAIRS:
+        return FAR if turn_seconds >= LONG_TURN else math.inf
+    return 2 * max(statistics.stdev(gains), NOISE) / math.sqrt(len(gains))
 
 
 class SecondsLeft:
