@@ -124,7 +124,7 @@ def _path(key: str) -> Path:
 def _warn_once(what: str) -> None:
     warnings.warn(
         f"the plan cache cannot be written to {what}; programs are compiled anew in every "
-        f"process. Name another folder in {FOLDER_VARIABLE}, or pass cache=False.",
+        f"process. Name another folder in {FOLDER_VARIABLE}; a cluster may have scratch space.",
         stacklevel=2,
     )
 

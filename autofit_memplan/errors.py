@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from autofit_memplan.units import format_bytes
 
-REMEDY = "Reduce the mesh or the data, use float32, free memory, or raise limit= if it was given"
+REMEDY = (
+    "Reduce the mesh or the data, use float32, free memory, or raise the limit if one was given"
+)
 
 
 class MemplanError(Exception):

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import PurePath
+from types import CellType
 from typing import Any
 
 import jax
@@ -88,7 +89,7 @@ def _describe_object(value: Any, inner: tuple[int, ...]) -> Any:
     if isinstance(value, enum.Enum):
         return {"type": "enum", "class_path": kind, "name": value.name}
     if inspect.isclass(value) or inspect.isroutine(value):
-        return {"type": "callable", "class_path": class_path(value), **_held(value, inner)}
+        return {"type": "callable", "class_path": class_path(value), **what_it_holds(value, inner)}
     if inspect.ismodule(value):
         return {"type": "module", "name": value.__name__}
     if isinstance(value, functools.partial):
@@ -124,15 +125,15 @@ def _describe_object(value: Any, inner: tuple[int, ...]) -> Any:
     }
 
 
-def _held(function: Any, inner: tuple[int, ...]) -> dict[str, Any]:
+def what_it_holds(function: Any, inner: tuple[int, ...] = ()) -> dict[str, Any]:
     """What a method or function has besides its name; empty for an ordinary one."""
+    if not hasattr(function, "__code__"):
+        function = inspect.unwrap(function)  # of `jax.jit`, say
     if inspect.ismethod(function):
         return {"self": describe_constant(function.__self__, inner)}
     held: dict[str, Any] = {}
     if closure := getattr(function, "__closure__", None):
-        # Of a decorator's, say, some cannot be described, or are empty yet.
-        with suppress(ModelError, ValueError):
-            held["closure"] = [describe_constant(cell.cell_contents, inner) for cell in closure]
+        held["closure"] = [_describe_cell(cell, inner) for cell in closure]
     if "<lambda>" in getattr(function, "__qualname__", ""):
         code = function.__code__
         # Constants may be code objects, whose text has an address.
@@ -140,3 +141,10 @@ def _held(function: Any, inner: tuple[int, ...]) -> dict[str, Any]:
         content = repr((code.co_code, code.co_names, constants, function.__defaults__))
         held["code"] = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
     return held
+
+
+def _describe_cell(cell: CellType, inner: tuple[int, ...]) -> Any:
+    # Of a decorator's, say, some cannot be described, or are empty yet.
+    with suppress(ModelError, ValueError):
+        return describe_constant(cell.cell_contents, inner)
+    return {"type": "unknown"}

@@ -7,12 +7,11 @@ from contextlib import suppress
 from numbers import Real
 from typing import Any
 
-from autofit.mapper.description import class_path, describe_constant
+from autofit.mapper.description import class_path, describe_constant, what_it_holds
 from autofit.mapper.errors import ModelError
-from autofit.mapper.expression import Expression
 from autofit.mapper.prior import Prior
 from autofit.mapper.prior_model import AbstractPriorModel
-from autofit.mapper.tree import Tree, Unset
+from autofit.mapper.tree import Unset
 from autofit.mapper.tuple_prior import TuplePrior
 
 
@@ -92,7 +91,8 @@ class Model(AbstractPriorModel, wraps=(type,)):
             if name not in self._items and parameter.default is not inspect.Parameter.empty:
                 with suppress(ModelError):
                     defaults[name] = describe_constant(parameter.default)
-        return description | ({"defaults": defaults} if defaults else {})
+        held = what_it_holds(self._cls) if inspect.isroutine(self._cls) else {}
+        return description | held | ({"defaults": defaults} if defaults else {})
 
     def _instance(self, arguments: Mapping[Prior, Any]) -> Any:
         return self._cls(
@@ -121,10 +121,7 @@ class Model(AbstractPriorModel, wraps=(type,)):
         if isinstance(owner, TuplePrior):
             owner._set(name, value)
         elif name in self._arguments or self._takes_any:
-            if isinstance(value, tuple) and any(isinstance(v, Expression | Tree) for v in value):
-                self._items[name] = TuplePrior(name, value)
-            else:
-                super()._set(name, value)
+            super()._set(name, value)
         else:
             raise ModelError(
                 f"{self._title} has no argument {name!r}; it takes {', '.join(self._arguments)}. "

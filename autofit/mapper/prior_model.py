@@ -6,9 +6,11 @@ from typing import Any, Self
 import numpy as np
 
 from autofit.mapper.errors import FitException, ModelError
+from autofit.mapper.expression import Expression
 from autofit.mapper.prior import Prior
 from autofit.mapper.text import Row, aligned
 from autofit.mapper.tree import Path, Tree
+from autofit.mapper.tuple_prior import TuplePrior
 
 
 class AbstractPriorModel(Tree):
@@ -18,6 +20,12 @@ class AbstractPriorModel(Tree):
     priors. Vectors have the shape (n_dim,) and hold the parameters in that order. Every map takes
     `xp=jax.numpy` and can then be traced by `jax.jit` and batched by `jax.vmap`.
     """
+
+    def _set(self, name: str, value: Any) -> None:
+        if isinstance(value, tuple) and any(isinstance(v, Expression | Tree) for v in value):
+            self._items[name] = TuplePrior(name, value)
+        else:
+            super()._set(name, value)
 
     @property
     def priors(self) -> list[Prior]:

@@ -55,7 +55,7 @@ class Analysis:
     Parameters
     ----------
     use_jax
-        Accepted so that scripts written for PyAutoFit run unchanged.
+        PyAutoFit's, which must be true where it is given.
 
     Raises
     ------

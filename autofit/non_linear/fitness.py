@@ -47,8 +47,9 @@ class Fitness:
         """Log likelihood of one point, shape ``()``.
 
         NaN, and a point that breaks an assertion of the model, count as minus infinity: such a
-        point has no likelihood and is never accepted. Points outside the cube are moved onto
-        its faces first, so that the likelihood only ever sees parameters that its priors allow.
+        point has no likelihood and is never accepted. Nor has a point outside the cube, which is
+        moved onto its faces first, so that the likelihood only ever sees parameters that its
+        priors allow.
         """
         vector = self.physical(unit_vector)
         value = self.analysis.log_likelihood_function(
@@ -56,17 +57,20 @@ class Fitness:
         )
         value = jnp.asarray(value).reshape(())
         allowed = self.model.assertions_hold(vector, xp=jnp) & ~jnp.isnan(value)
+        # The prior alone does not keep a chain inside: the height of its slice may be 0.
+        allowed &= self.log_prior(unit_vector) == 0.0
         return jnp.where(allowed, value, -jnp.inf)
 
     def physical(self, unit_vector: jax.Array) -> jax.Array:
         """The physical parameters of one point, shape ``(n_dim,)``.
 
         A point on a face of the cube counts as the number next to it, for which priors without
-        limits have a finite value.
+        limits have a finite value, unless it is too large for the type: then it is the largest.
         """
         numbers = jnp.finfo(unit_vector.dtype)
         inside = jnp.clip(unit_vector, numbers.tiny, 1.0 - 0.5 * numbers.eps)
-        return self.model.vector_from_unit_vector(inside, xp=jnp)
+        vector = self.model.vector_from_unit_vector(inside, xp=jnp)
+        return jnp.clip(vector, -numbers.max, numbers.max)
 
     def describe(self, unit_vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Physical parameters ``(n, n_dim)`` and log prior densities ``(n,)`` of many points."""

@@ -260,7 +260,7 @@ def _relative_folders(prefix: str | os.PathLike[str] | None) -> str:
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(
             f"path_prefix={str(prefix)!r} would leave the output folder. Give folders below it, "
-            f"or set the output folder itself with output_path= or {OUTPUT_VARIABLE}."
+            f"or set the output folder itself with the environment variable {OUTPUT_VARIABLE}."
         )
     return str(path)
 

@@ -76,12 +76,12 @@ def require_traceable(function: Callable, example: jax.ShapeDtypeStruct, owner: 
         raise NotTraceableError(
             f"{name} cannot be traced by JAX: {_REMEDIES[-1][1]}.\n{_where(error)}"
         ) from error
-    leaves = jax.tree.leaves(out)
-    if len(leaves) != 1 or leaves[0].size != 1:
+    leaves = jax.tree.leaves(out)  # itself, if it is an array
+    if len(leaves) != 1 or out is not leaves[0] or out.size != 1:
         shapes = [getattr(leaf, "shape", type(leaf).__name__) for leaf in leaves]
         raise NotTraceableError(
             f"{name} must return one number, the log likelihood; it returned "
-            f"{'None' if not leaves else f'arrays of shapes {shapes}'}. Sum over the data, and "
+            f"{_kind(out)}{f' of shapes {shapes}' if leaves else ''}. Sum over the data, and "
             "do not forget the return."
         )
     if not np.issubdtype(leaves[0].dtype, np.floating):
@@ -89,6 +89,12 @@ def require_traceable(function: Callable, example: jax.ShapeDtypeStruct, owner: 
             f"{name} must return a real floating-point number; it returned {leaves[0].dtype}. "
             "Take the real part, or convert integers with .astype(float)."
         )
+
+
+def _kind(out: Any) -> str:
+    if out is None:
+        return "None"
+    return "an array" if isinstance(out, jax.ShapeDtypeStruct) else f"a {type(out).__name__}"
 
 
 def _where(error: BaseException) -> str:

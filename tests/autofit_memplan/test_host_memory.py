@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import psutil
 import pytest
 
+from autofit_memplan import budget as budget_module
+from autofit_memplan import read_budget
 from autofit_memplan._host_memory import cgroup_accounts, host_accounts
 
 MIB = 2**20
@@ -185,6 +188,16 @@ def test_this_machine():
     for account in cgroups:
         limit_file = Path(account.lines[0].source)
         assert int(limit_file.read_text()) == account.lines[0].bytes
+
+
+def test_the_limit_of_a_cgroup_is_the_budget(tree, monkeypatch):
+    job = tree.mount("cgroup2", "rw") / "job"
+    v2(job, 2 * GIB, 512 * MIB, 0)
+    proc = tree.finish("0::/job\n")
+    monkeypatch.setattr(budget_module, "host_accounts", lambda: host_accounts(proc))
+    budget = read_budget(jax.devices("cpu")[0])
+    assert budget.limit_bytes == 2 * GIB - 512 * MIB - 512 * MIB, "what is used, and the reserve"
+    assert budget.lines[0].source == f"{job}/memory.max"
 
 
 def test_address_space_limit_of_a_real_process():

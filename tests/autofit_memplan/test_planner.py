@@ -493,3 +493,12 @@ def test_only_what_has_chunks_has_other_chunk_sizes():
         plan.at_chunk("call", 2)
     with pytest.raises(KeyError):
         Plan.model_validate_json(plan.model_dump_json()).at_chunk("calls", 2)
+
+
+def test_what_was_fastest_in_little_memory_is_looked_for_again_in_more():
+    tight = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
+    tight.remember("step", 1)
+    again = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
+    assert (again.step.chunk_size, again.step.chosen_by) == (1, "earlier run")
+    roomy = nss_plan(heavy, budget_of(100 * MIB), prefer_fast=True)
+    assert roomy.step.chosen_by != "earlier run"

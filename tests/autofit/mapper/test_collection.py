@@ -59,6 +59,15 @@ def test_what_is_wrapped():
     assert instance.object is line
 
 
+def test_priors_in_a_tuple_are_parameters():
+    first, second = UniformPrior(), UniformPrior()
+    model = Collection(centre=(first, second), both=[(first, 3.0)], fixed=(1.0, 2.0))
+    assert model.prior_count == 2
+    instance = model.instance_from_vector([5.0, 7.0])
+    assert instance.centre == (5.0, 7.0)
+    assert (instance.both[0], instance.fixed) == ((5.0, 3.0), (1.0, 2.0))
+
+
 def test_an_instance_is_reached_in_every_way():
     instance = Collection(a=_line(), b=_line()).instance_from_vector([1.0, 2.0, 3.0, 4.0])
     assert instance.b is instance["b"] is instance[1]

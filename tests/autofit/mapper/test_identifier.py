@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def _model(upper=1.0, flux=2.0, linked=False, kind=Line, extra=()):
     return Collection(line=line, spot=Model(Spot, centre=(0.0, second), flux=flux, tag=extra))
 
 
+def _with_flux_of(factor):
+    model = _model()
+    model.spot.flux = factor * model.line.slope
+    return model
+
+
 class OtherLine(Line):
     """The same arguments under another name."""
 
@@ -92,6 +99,7 @@ def test_everything_else_does():
         _model(flux=GaussianPrior(0.0, 1.0)),
         asserted,
         swapped,
+        *(_with_flux_of(factor) for factor in (2.0, 3.0)),
     ]
     identifiers = [identifier_for(model) for model in models]
     identifiers += [identifier_for(models[0], 1), identifier_for(1, models[0])]
@@ -161,6 +169,26 @@ def test_functions_that_hold_something_differ_by_it():
     assert len(set(identifiers)) == len(values)
     assert identifier_for(_with_beta(2.5)) == identifiers[2]
     assert identifier_for(Hidden(1.0)) == identifiers[-3]
+
+
+def test_function_models_differ_by_what_the_functions_hold():
+    def profile_of(beta, anything):
+        def profile(r, flux):
+            return flux * _moffat(r, beta) if anything else 0.0
+
+        return profile
+
+    functions = [profile_of(2.5, UNKNOWN), profile_of(4.5, UNKNOWN)]
+    functions += [jax.jit(function) for function in functions]
+    models = [Model(function, r=1.0, flux=UniformPrior()) for function in functions]
+    identifiers = [identifier_for(model) for model in models]
+    assert len(set(identifiers[:2])) == len(set(identifiers[2:])) == 2
+    assert (
+        identifier_for(Model(profile_of(2.5, UNKNOWN), r=1.0, flux=UniformPrior()))
+        == (identifiers[0])
+    )
+    assert len({identifier_for(function) for function in functions[2:]}) == 2
+    assert identifier_for(jax.jit(lambda r: r**2)) != identifier_for(jax.jit(lambda r: r**3))
 
 
 UNKNOWN = object()

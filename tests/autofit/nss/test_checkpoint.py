@@ -208,3 +208,21 @@ def test_intervals_that_make_no_sense(seconds):
     with pytest.raises(OptionError, match="checkpoint_seconds must be a positive number or None"):
         Intervals(seconds=seconds).check()
     assert Intervals(checkpoint=100, quick=None, full=None).check().seconds == 60.0
+
+
+def test_on_the_way_the_best_live_point_is_drawn_and_results_are_written(tmp_path):
+    drawn = []
+
+    class Drawing(AnyAnalysis):
+        def visualize(self, paths, instance, during_analysis):
+            drawn.append([instance.x0, instance.x1, instance.x2])
+
+    paths, run = DirectoryPaths("fit", output_path=tmp_path), fresh_run()
+    run.iterations = 1
+    fitness, particles = Fitness(MODEL, Drawing()), run.state.particles
+    RunOutput(fitness, paths, {}, {}, Intervals(quick=1)).update(run)
+    best = np.asarray(particles.position)[np.argmax(particles.loglikelihood)]
+    np.testing.assert_allclose(drawn, [2.0 * best - 1.0])  # uniform from -1 to 1
+    assert not (paths.files_path / "samples.csv").exists()
+    RunOutput(fitness, paths, {}, {}, Intervals(full=1)).update(run)
+    assert (paths.files_path / "samples.csv").exists()

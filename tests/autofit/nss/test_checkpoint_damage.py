@@ -248,3 +248,19 @@ def test_a_fit_without_any_manifest_is_not_begun_afresh(saved):
     for manifest in folder.glob("manifest-*.json"):
         manifest.unlink()
     assert outcome(folder, generations) == "refused"
+
+
+@pytest.mark.parametrize(("scale", "is_same"), [(1 + 2e-5, True), (1 + 3e-4, False)])
+def test_other_data_are_told_apart_in_single_precision(tmp_path, scale, is_same):
+    def single(**change):
+        run = fresh_run(**change)
+        run.state = jax.tree.map(lambda x: np.asarray(x, np.float32), run.state)
+        return run
+
+    checkpoint(tmp_path, single()).save(single())
+    other = checkpoint(tmp_path, single(scale=scale))
+    if is_same:
+        assert other.load() is not None
+    else:
+        with pytest.raises(CheckpointError, match="other data, or another likelihood"):
+            other.load()

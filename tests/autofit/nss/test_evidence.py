@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from blackjax.ns.base import NSInfo, StateWithLogLikelihood
 from problems import CorrelatedGaussian, Image, TwoModes, cube
+from scipy import stats
 
 import autofit as af
 from autofit.non_linear.search.nest.nss import _evidence
@@ -26,6 +27,25 @@ def test_evidence_over_five_seeds(problem):
         samples = search.fit(cube(problem.n_dim, problem.half_width), problem).samples
         pulls.append((samples.log_evidence - problem.log_evidence) / samples.log_evidence_error)
     assert np.max(np.abs(pulls)) < 3.0, pulls
+    assert abs(np.mean(pulls)) < 3.0 / np.sqrt(5), pulls
+    assert len(set(pulls)) == 5
+
+
+def test_priors_that_are_not_flat_count_once():
+    class Measured(af.Analysis):
+        def log_likelihood_function(self, instance):
+            return jax.scipy.stats.norm.logpdf(instance.x, 3.0, 1.0)
+
+    model = af.Collection(x=af.GaussianPrior(1.0, 2.0), y=af.LogUniformPrior(0.1, 10.0))
+    search = af.NSS(n_live=400, num_delete=100, num_mcmc_steps=10, silence=True)
+    samples = search.fit(model, Measured()).samples
+    x, y = samples.parameters.T
+    truth = stats.norm(1.0, np.sqrt(5)).logpdf(3.0)
+    assert abs(samples.log_evidence - truth) < 3 * samples.log_evidence_error
+    assert samples.weights @ x == pytest.approx(2.6, abs=0.12), "2.33 if it counted twice"
+    assert samples.weights @ np.log(y) == pytest.approx(0.0, abs=0.25), "-1.3 if it counted twice"
+    log_priors = stats.norm(1.0, 2.0).logpdf(x) + stats.loguniform(0.1, 10.0).logpdf(y)
+    np.testing.assert_allclose(samples.log_priors, log_priors, atol=1e-9)
 
 
 def test_where_bits_part_the_statistics_agree():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import CorrelatedGaussian, cube, vector
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import autofit as af
 from autofit.non_linear.errors import CheckpointError, EvidenceError
+from autofit.non_linear.search.nest.nss._output import RunOutput
 
 SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
 
@@ -36,6 +39,55 @@ def compilations():
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield counts
     jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_a_fit_of_something_else_has_another_folder():
+    def folder(model=None, **options):
+        search = af.NSS("name", **SMALL | options)
+        return search._paths(model or cube(5, 5.0)).output_path.name
+
+    same = [
+        {},
+        {"chunk_size": 7},
+        {"scheduler": "map"},
+        {"max_iterations": 3},
+        {"max_seconds": 1.0},
+    ]
+    changes = [{"seed": 1}, {"n_live": 80}, {"num_delete": 10}, {"num_mcmc_steps": 11}]
+    changes += [{"termination": -4.0}, {"unique_tag": "b"}, {"model": cube(5, 4.0)}]
+    one = {folder(**options) for options in same}
+    others = {folder(**options) for options in changes}
+    assert len(one) == 1 and len(others) == len(changes) and not one & others
+
+
+def test_options_reach_the_sampler():
+    def samples(**options):
+        return af.NSS(**SMALL | options).fit(cube(5, 5.0), CorrelatedGaussian()).samples
+
+    few, many = samples(max_iterations=3), samples(max_iterations=3, num_mcmc_steps=20, seed=43)
+    useful = [each.samples_info["useful_evaluations"] - 60 for each in (few, many)]
+    assert useful[1] / useful[0] == pytest.approx(2.0, rel=0.2)
+    assert (few.parameters[0] != many.parameters).all(), "the first points are drawn with the seed"
+    soon = samples(termination=50.0).samples_info
+    assert soon["ended"] == "converged" and soon["iterations"] < 20, "some 60 by default"
+
+
+def test_blas_has_one_thread_while_sampling_and_then_its_own_again(monkeypatch):
+    def threads():
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    seen, update = [], RunOutput.update
+
+    def noting(self, run):
+        seen.append(threads())
+        update(self, run)
+
+    monkeypatch.setattr(RunOutput, "update", noting)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        af.NSS(**SMALL, max_iterations=2).fit(cube(5, 5.0), CorrelatedGaussian())
+        assert threads() == before
+    assert seen and all(each == {1} for each in seen) and before != {1}
 
 
 def test_planning_adds_no_second_compilation(compilations):
@@ -210,6 +262,15 @@ def test_a_likelihood_beyond_all_bounds_stops_with_the_point():
         af.NSS(**SMALL).fit(cube(5, 5.0), Spike())
 
 
+def test_a_state_that_leads_nowhere_replaces_no_saved_one(output):
+    search = af.NSS("spike", **SMALL, checkpoint_interval=1)
+    with pytest.raises(EvidenceError) as stopped:
+        search.fit(cube(5, 5.0), Spike())
+    last = int(re.search(r"after (\d+) iterations", str(stopped.value))[1])
+    manifests = [json.loads(path.read_text()) for path in output.rglob("manifest-*.json")]
+    assert 0 < max(manifest["counts"]["iterations"] for manifest in manifests) < last
+
+
 def test_a_flat_top_ends_the_run_with_its_evidence():
     samples = af.NSS(**SMALL).fit(cube(2, 5.0), FlatTop()).samples
     assert samples.samples_info["ended"] == "plateau"
@@ -265,7 +326,6 @@ def test_a_parameter_that_changes_nothing_is_sampled_all_the_same():
 def test_pictures_and_results_are_written_on_the_way(output):
     class Drawing(CorrelatedGaussian):
         def visualize(self, paths, instance, during_analysis):
-            assert isinstance(float(instance.x0), float)
             (paths.image_path / f"{during_analysis}.txt").write_text("drawn")
 
         def save_results(self, paths, result):

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from autofit.non_linear.errors import FolderInUseError
+from autofit.non_linear.search.nest.nss import _lock
 from autofit.non_linear.search.nest.nss._lock import LOCK_FILE, Owner, folder_lock
 
 HOLDER = """
@@ -177,3 +178,13 @@ def test_a_folder_that_cannot_be_written_goes_unlocked(tmp_path, caplog):
 def test_no_folder_needs_no_lock():
     with folder_lock(None):
         pass
+
+
+def test_of_two_that_start_together_without_os_locks_one_stays(
+    tmp_path, without_locks, monkeypatch
+):
+    other = Owner(host="node-7", pid=1).model_dump_json()
+    monkeypatch.setattr(_lock.time, "sleep", lambda _: (tmp_path / LOCK_FILE).write_text(other))
+    with pytest.raises(FolderInUseError, match="process 1 on node-7"), folder_lock(tmp_path):
+        pytest.fail("two runs in one folder")
+    assert (tmp_path / LOCK_FILE).read_text() == other, "the name of the one that stays"

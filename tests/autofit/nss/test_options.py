@@ -24,6 +24,7 @@ def test_chunk_sizes_that_make_no_sense(chunk_size):
         ({"termination": float("nan")}, "would never end"),
         ({"termination": "-3"}, "termination must be a number"),
         ({"seed": -1}, "seed must be an int of at least 0"),
+        ({"seed": 2**63}, "seed must be an int of at most 9223372036854775807"),
         ({"max_iterations": 0}, "max_iterations must be an int of at least 1"),
         ({"checkpoint_interval": 0}, "checkpoint_interval must be an int of at least 1"),
     ],

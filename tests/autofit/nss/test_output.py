@@ -16,9 +16,11 @@ SMALL = {"n_live": 60, "num_delete": 20, "num_mcmc_steps": 10, "silence": True}
 pytestmark = pytest.mark.usefixtures("output")
 
 
-@pytest.mark.parametrize("info", [{"when": Path("here")}, {("a", "b"): 1}, {"some": {1, 2}}])
+@pytest.mark.parametrize(
+    "info", [{"when": Path("here")}, {("a", "b"): 1}, {"some": {1, 2}}, ["run", 7], "run 7"]
+)
 def test_info_without_a_json_form_is_refused_before_sampling(info):
-    with pytest.raises(OptionError, match="info cannot be kept with the samples"):
+    with pytest.raises(OptionError, match=r"info (cannot be kept with the samples|must be a dict)"):
         af.NSS(**SMALL).fit(cube(5, 5.0), CorrelatedGaussian(), info=info)
 
 

@@ -108,6 +108,14 @@ def test_more_sigterms_do_not_disturb_the_end(start):
     assert process.returncode == 143
 
 
+def test_sigterm_after_ctrl_c_ends_the_process(start):
+    process = start(closing="print('closing', flush=True); time.sleep(1)")
+    process.send_signal(signal.SIGINT)
+    assert [process.stdout.readline() for _ in range(2)] == ["stop SIGINT\n", "closing\n"]
+    assert lines_after(process, signal.SIGTERM) == ["closed", "cleaned"]
+    assert process.returncode == 143
+
+
 def test_sigusr1_saves_each_time_and_goes_on(start):
     process = start()
     usr1 = signal.SIGUSR1

@@ -53,6 +53,7 @@ def test_what_cannot_be_traced(function, remedy, line):
     [
         (lambda x: None, "returned None"),
         (lambda x: x * jnp.ones(3), r"shapes \[\(3,\)\]"),
+        (lambda x: {"log_likelihood": x}, "returned a dict"),
         (lambda x: (x > 0).astype(int), "real floating-point number; it returned int"),
         (lambda x: x + 1j, "returned complex"),
     ],
@@ -94,3 +95,17 @@ def test_a_point_on_a_face_of_the_cube_has_finite_parameters():
                 vector = fitness.physical(jnp.full(2, face))
                 assert np.isfinite(vector).all() and 5 < abs(float(vector[0])) < 40
                 assert float(vector[1]) == pytest.approx(face, abs=1e-6)
+
+
+def test_parameters_too_large_for_their_type_are_the_largest_numbers():
+    model = af.Collection(x=af.LogGaussianPrior(0.0, 400.0), y=af.UniformPrior(0.0, 1.0))
+    vector = Fitness(model, analysis(lambda x: -(x**2))).physical(jnp.array([0.999, 0.25]))
+    assert vector.tolist() == [np.finfo(float).max, 0.25]
+
+
+def test_a_point_outside_the_cube_has_no_likelihood():
+    """Whatever the height of its slice is, which may be 0, no chain goes there."""
+    model = af.Collection(x=af.UniformPrior(-1.0, 1.0))
+    fitness = Fitness(model, analysis(lambda x: -(x**2)))
+    values = [float(fitness.log_likelihood(jnp.array([u]))) for u in (-1e-9, 0.0, 1.0, 1 + 1e-9)]
+    np.testing.assert_allclose(values, [-np.inf, -1.0, -1.0, -np.inf])

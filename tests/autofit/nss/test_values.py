@@ -1,5 +1,8 @@
 """Wrong values are found: a likelihood planted with the fault of a batch, and values by hand."""
 
+from contextlib import nullcontext
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +13,15 @@ from autofit.non_linear.errors import EvidenceError
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
 from autofit.non_linear.search.nest.nss._batch_check import BatchCheck, check_batch
+from autofit.non_linear.search.nest.nss._block import block_program
+from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit.non_linear.search.nest.nss._first_values import (
     LikelihoodCounts,
     count_values,
     require_start,
 )
+from autofit.non_linear.search.nest.nss._loop import sample
+from autofit.non_linear.search.nest.nss._run import Run
 from benchmarks.likelihoods import dense_algebra
 from benchmarks.schedulers import log_prior
 
@@ -179,3 +186,18 @@ def test_starts_that_are_worth_a_run():
     assert start([-1e7, -2e7], "float32").remarks() == []
     assert start([-np.inf, -3.0]).minus_inf == 1
     assert start([-1e99, -3.0, -2.0]).huge == 1
+
+
+def test_live_points_in_fewer_dimensions_than_the_model_end_the_run():
+    flat = build_chunked_nss_algorithm(
+        logprior_fn=log_prior,
+        loglikelihood_fn=lambda x: -50.0 * jnp.sum((x - 0.5) ** 2),
+        num_inner_steps=4,
+        num_delete=5,
+        chunk_size=None,
+    )
+    positions = jax.random.uniform(jax.random.key(1), (20, 2)).at[:, 1].set(0.5)
+    run = Run(jax.random.key(2), jax.jit(flat.init)(positions, jax.random.key(3)))
+    step = block_program(flat, partial(count_evaluations, chunk_size=5), -3.0, 5)
+    with pytest.raises(EvidenceError, match="lie in fewer dimensions than the model"):
+        sample(run, jax.jit(step), lambda run: None, lambda *_: nullcontext(), max_iterations=20)

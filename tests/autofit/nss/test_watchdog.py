@@ -4,13 +4,17 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from problems import cube
 
+import autofit as af
+from autofit.non_linear.search.nest.nss import _sampling
 from autofit.non_linear.search.nest.nss._watchdog import Watchdog
 
 logger = logging.getLogger("autofit.test")
@@ -126,3 +130,21 @@ def test_the_thread_ends_with_the_block():
     with Watchdog(logger, "cpu"):
         assert "autofit-watchdog" in {thread.name for thread in threading.enumerate()}
     assert "autofit-watchdog" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_fit_whose_likelihood_waits_is_reported(monkeypatch, caplog):
+    class Waiting(af.Analysis):
+        def log_likelihood_function(self, instance):
+            late = jax.pure_callback(
+                lambda x: (time.sleep(0.02), np.asarray(x))[1],
+                jax.ShapeDtypeStruct((), instance.x0.dtype),
+                instance.x0,
+                vmap_method="sequential",
+            )
+            return -50.0 * (late**2 + instance.x1**2)
+
+    quick = partial(Watchdog, least_seconds=0.3, factor=1.0)
+    monkeypatch.setattr(_sampling, "Watchdog", quick)
+    search = af.NSS(n_live=10, num_delete=2, num_mcmc_steps=5, max_iterations=1, silence=True)
+    search.fit(cube(2, 5.0), Waiting())
+    assert "has run for" in caplog.text and "iterations 1 to 1, chunk 2" in caplog.text

@@ -152,7 +152,7 @@ def _look_again(
 ) -> str:
     """What the user's own function gives at some of the points, in a sentence."""
     function, some = jax.jit(raw_log_likelihood), positions[:8]
-    counts = count_values([float(np.asarray(function(position))) for position in some])
+    counts = count_values([function(position).item() for position in some])
     return (
         f"Of the first {counts.n} it gave NaN at {counts.nan}, -inf at {counts.minus_inf} and a "
         f"number, so that an assertion failed, at {counts.n - counts.nan - counts.minus_inf}."

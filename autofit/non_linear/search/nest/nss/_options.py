@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import jax.numpy as jnp
 
 from autofit.non_linear.errors import OptionError
 from autofit.non_linear.paths import to_json
@@ -29,6 +32,9 @@ class Options:
         require_int("num_mcmc_steps", self.num_mcmc_steps, least=1)
         require_int("num_delete", self.num_delete, least=1)
         require_int("seed", self.seed, least=0)
+        largest = int(jnp.iinfo(jnp.result_type(int)).max)
+        if self.seed > largest:
+            raise OptionError(f"seed must be an int of at most {largest}, not {self.seed}")
         if self.max_iterations is not None:
             require_int("max_iterations", self.max_iterations, least=1)
         if self.max_seconds is not None and not (
@@ -44,6 +50,7 @@ class Options:
             raise OptionError(f'scheduler must be "lanes" or "map", not {self.scheduler!r}')
         if isinstance(self.termination, bool) or not isinstance(self.termination, int | float):
             raise OptionError(f"termination must be a number, not {self.termination!r}")
+        object.__setattr__(self, "termination", float(self.termination))  # -3 is -3.0
         if not math.isfinite(self.termination):
             raise OptionError(
                 f"termination={self.termination!r} would never end the run; it is the log of the "
@@ -89,6 +96,8 @@ class Options:
 
 
 def require_json(name: str, value: object) -> None:
+    if not isinstance(value, Mapping | None):
+        raise OptionError(f"{name} must be a dict, or None, not {value!r} ({type(value).__name__})")
     try:
         to_json(value)
     except (TypeError, ValueError) as error:

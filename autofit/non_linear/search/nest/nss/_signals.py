@@ -34,7 +34,7 @@ class Signals:
     Attributes
     ----------
     stop
-        ``"SIGINT"`` or ``"SIGTERM"`` once one of them has come; empty before.
+        ``"SIGINT"``, or ``"SIGTERM"``, once that has come; empty before.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class Signals:
             self._before[number] = signal.signal(number, handler)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        if not self.stop:
+        if not self.stop or number == signal.SIGTERM:  # which ends the process, after SIGINT too
             self.stop = signal.Signals(number).name
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, self._before[signal.SIGINT])

@@ -58,12 +58,13 @@ class NSS:
         within the memory that is free. ``"memory"``: the most that fits. An int is taken as it is,
         ``None`` makes no chunks.
     memory_limit
-        Most memory the fit may use, as bytes, a text like ``"8 GiB"``, or a fraction of what is
-        free; all that is free when not given.
+        Most memory that a program of the fit may take on top of what the process holds already, as
+        bytes, a text like ``"8 GiB"``, or a fraction of what is free; all of that when not given.
     termination
         The run ends when ``log Z_live - log Z`` is below it.
     max_iterations, max_seconds
-        The run ends there at the latest, with the samples so far; seconds are of sampling.
+        The run ends there at the latest, with the samples so far; seconds are of sampling alone,
+        those before an interruption included.
     checkpoint_interval
         Iterations after which the state of the run is saved, for a named fit.
     checkpoint_seconds
@@ -80,8 +81,8 @@ class NSS:
         How a step works through its points in chunks: ``"lanes"`` (the default), where no chain
         waits for another, or ``"map"``, wave by wave. The chains are the same.
     number_of_cores, session
-        Accepted so that scripts written for PyAutoFit run unchanged; the device is used as a whole
-        and results go to the folder alone.
+        PyAutoFit's, accepted and not used: the device is used as a whole, and results go to the
+        folder alone.
 
     Raises
     ------
@@ -155,7 +156,7 @@ class NSS:
         analysis
             Its `log_likelihood_function` is traced by JAX.
         info
-            Anything JSON-able to keep with the samples.
+            Names and what else is JSON-able, to keep with the samples.
 
         Returns
         -------
