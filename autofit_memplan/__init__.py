@@ -10,7 +10,7 @@ from autofit_memplan.errors import (
     MemplanError,
     TargetError,
 )
-from autofit_memplan.jaxprs import elements_computed
+from autofit_memplan.jaxprs import elements_computed, lowest_precision
 from autofit_memplan.planner import plan_calls, plan_nss
 from autofit_memplan.records import DeviceBudget, Footprint, Plan, ProgramPlan
 
@@ -27,6 +27,7 @@ __all__ = [
     "TargetError",
     "chunked_vmap",
     "elements_computed",
+    "lowest_precision",
     "plan_calls",
     "plan_nss",
     "read_budget",

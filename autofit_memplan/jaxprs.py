@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
@@ -131,3 +132,10 @@ def elements_computed(jaxpr: ClosedJaxpr | Jaxpr) -> int | None:
         read = sum(array.size for array in arrays(equation.invars))
         total += max(read, sum(array.size for array in arrays(equation.outvars)))
     return total
+
+
+def lowest_precision(jaxpr: ClosedJaxpr | Jaxpr) -> str:
+    """Name of the shortest floating-point type that any operation gives; ``""`` if none does."""
+    results = (array.dtype for equation in equations(jaxpr) for array in arrays(equation.outvars))
+    floats = {dtype for dtype in results if jnp.issubdtype(dtype, jnp.floating)}
+    return min((str(dtype) for dtype in floats), key=lambda name: jnp.finfo(name).bits, default="")

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from jax.experimental import io_callback
 
-from autofit_memplan.jaxprs import constant_bytes, elements_computed, equations, findings
+from autofit_memplan.jaxprs import (
+    constant_bytes,
+    elements_computed,
+    equations,
+    findings,
+    lowest_precision,
+)
 
 
 def trace(fn, *shapes, dtype=jnp.float32):
@@ -112,3 +118,14 @@ def test_elements_computed_measure_the_work():
     assert elements_computed(traced(lambda x: jax.jit(jnp.sin)(x))) == 10
     assert elements_computed(traced(lambda x: jnp.linalg.cholesky(jnp.diag(x)))) is None
     assert elements_computed(traced(lambda x: jax.lax.fori_loop(0, 9, lambda i, y: y, x))) is None
+
+
+def test_the_lowest_precision_is_found_at_any_depth():
+    def inside(x):
+        return jax.lax.fori_loop(0, 3, lambda i, y: jnp.sin(y), x.astype("float32")).astype(x.dtype)
+
+    with jax.enable_x64(True):
+        assert lowest_precision(trace(lambda x: 2 * x, (3,), dtype="float64")) == "float64"
+        assert lowest_precision(trace(inside, (3,), dtype="float64")) == "float32"
+        assert lowest_precision(trace(lambda x: x.astype("bfloat16"), (3,))) == "bfloat16"
+    assert lowest_precision(trace(lambda x: x > 0, (3,))) == ""

@@ -12,7 +12,12 @@ from problems import CorrelatedGaussian, Image, cube
 from autofit.non_linear.errors import EvidenceError
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss import build_chunked_nss_algorithm
-from autofit.non_linear.search.nest.nss._batch_check import BatchCheck, check_batch
+from autofit.non_linear.search.nest.nss._batch_check import (
+    TOLERANCES,
+    BatchCheck,
+    check_batch,
+    tolerance_for,
+)
 from autofit.non_linear.search.nest.nss._block import block_program
 from autofit.non_linear.search.nest.nss._evaluations import count_evaluations
 from autofit.non_linear.search.nest.nss._first_values import (
@@ -201,3 +206,11 @@ def test_live_points_in_fewer_dimensions_than_the_model_end_the_run():
     step = block_program(flat, partial(count_evaluations, chunk_size=5), -3.0, 5)
     with pytest.raises(EvidenceError, match="lie in fewer dimensions than the model"):
         sample(run, jax.jit(step), lambda run: None, lambda *_: nullcontext(), max_iterations=20)
+
+
+def test_a_likelihood_that_is_single_inside_may_round_like_one():
+    def single_inside(x):
+        return HONEST(x.astype("float32")).astype(x.dtype)
+
+    assert tolerance_for(HONEST, 5) == TOLERANCES["float64"]
+    assert tolerance_for(single_inside, 5) == TOLERANCES["float32"]

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
+
+from autofit.non_linear.search.nest.nss._memory import lowest_precision
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 """Largest ``|single - batch| / max(1, |single|)``; lower precisions share that of float32.
@@ -20,7 +23,7 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 Honest rounding is far below. Largest seen on a CPU (jaxlib 0.10.2, 16 points, batches of 2 to 128),
 for inversions, Cholesky, eigenvalues, FFT and the lens of `demo`: 1.1e-13 in float64, 1.7e-5 in
 float32, both for the lens. A likelihood that is float32 inside and float64 outside needs
-float32's. Faults of the compiler are gross.
+float32's, see `tolerance_for`. Faults of the compiler are gross.
 """
 
 _RECORD = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -77,6 +80,12 @@ class BatchCheck(BaseModel):
         )
 
 
+def tolerance_for(log_likelihood: Callable[[jax.Array], jax.Array], n_dim: int) -> float:
+    """That of the shortest floating-point type in which a log likelihood computes."""
+    point = jax.ShapeDtypeStruct((n_dim,), jnp.result_type(float))
+    return _tolerance(lowest_precision(jax.jit(log_likelihood).trace(point).jaxpr))
+
+
 def check_batch(
     log_likelihood: Callable[[Any], jax.Array | float],
     positions: jax.Array | np.ndarray,
@@ -101,7 +110,8 @@ def check_batch(
     count
         Particles to look at.
     tolerance
-        See `TOLERANCES`, whose value for the type of `batch_values` is used when not given.
+        See `TOLERANCES`, whose value for the type of `batch_values` is used when not given, and
+        `tolerance_for`.
 
     Notes
     -----
@@ -110,7 +120,7 @@ def check_batch(
     batch_values = np.asarray(batch_values)
     n = len(batch_values)
     if tolerance is None:
-        tolerance = TOLERANCES.get(batch_values.dtype.name, TOLERANCES["float32"])
+        tolerance = _tolerance(batch_values.dtype.name)
     rows = _spread(min(chunk_size or n, n), count // 2) | _spread(n, count - count // 2)
     largest, disagreements = 0.0, []
     for row in sorted(rows):
@@ -129,6 +139,10 @@ def check_batch(
         largest=largest,
         disagreements=tuple(disagreements),
     )
+
+
+def _tolerance(dtype: str) -> float:
+    return TOLERANCES.get(dtype, TOLERANCES["float32"])
 
 
 def _spread(n: int, count: int) -> set[int]:

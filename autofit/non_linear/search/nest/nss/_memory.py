@@ -7,6 +7,7 @@ from autofit_memplan import (
     Plan,
     chunked_vmap,
     elements_computed,
+    lowest_precision,
     plan_nss,
     read_budget,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "chunked_vmap",
     "elements_computed",
     "format_bytes",
+    "lowest_precision",
     "plan_nss",
     "read_budget",
     "waves",

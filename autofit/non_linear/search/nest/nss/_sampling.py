@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
-from autofit.non_linear.search.nest.nss._batch_check import check_batch
+from autofit.non_linear.search.nest.nss._batch_check import check_batch, tolerance_for
 from autofit.non_linear.search.nest.nss._first_values import require_start
 from autofit.non_linear.search.nest.nss._loop import sample, wait
 from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balanced, waves
@@ -192,8 +192,13 @@ class Sampling:
             np.asarray(particles.loglikelihood)[newest],
             chunk_size=chunk_size,
             count=_CHECKED,
+            tolerance=self._tolerance,
         )
         return "" if check.agrees else str(check)
+
+    @cached_property
+    def _tolerance(self) -> float:
+        return tolerance_for(self._fitness.log_likelihood, self._fitness.n_dim)
 
     def _seconds_left(self, run: Run) -> SecondsLeft:
         most_iterations, most_seconds = self._options.max_iterations, self._options.max_seconds
