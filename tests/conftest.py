@@ -5,6 +5,7 @@ Compiled programs are shared by all tests of a session, and by the processes tha
 
 import atexit
 import os
+import signal
 import tempfile
 
 import pytest
@@ -16,6 +17,9 @@ atexit.register(_COMPILED.cleanup)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)
 os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "true")  # asked for: `fresh_process` has none
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+# A shell ignores it for what it starts in the background, and so would what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _CACHE = "AUTOFIT_MEMPLAN_CACHE"
 
