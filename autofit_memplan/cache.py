@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.device import default_device
 from autofit_memplan.jaxprs import constant_bytes
+from autofit_memplan.processor import first_core
 from autofit_memplan.targets import Target
 
 FOLDER_VARIABLE = "AUTOFIT_MEMPLAN_CACHE"
 """Environment variable that names another folder than the user's cache."""
 
-_CPU_INFO = Path("/proc/cpuinfo")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-FX]+")
 _SETTINGS = (
     "jax_enable_x64",
@@ -142,12 +142,9 @@ def _processor() -> tuple[str, ...]:
 
     Nodes of a cluster that share a home may differ in them.
     """
-    try:
-        first, _, _ = _CPU_INFO.read_text().partition("\n\n")
-    except OSError:
-        return ()
+    core = first_core()
     names = ("model name", "flags", "CPU part", "Features")  # of x86 and of Arm
-    return tuple(line for line in first.splitlines() if line.startswith(names))
+    return tuple(core[name] for name in names if name in core)
 
 
 @functools.cache

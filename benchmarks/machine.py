@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import platform
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import jax
 import psutil
 
+from autofit_memplan.processor import first_core
 from benchmarks.fresh_process import lines_from
 
 
@@ -36,13 +36,10 @@ def machine() -> dict[str, Any]:
 
 def processor() -> str:
     """Maker, family and model of the first core where Linux tells them, for names may hide them."""
-    try:
-        first, _, _ = Path("/proc/cpuinfo").read_text().partition("\n\n")
-    except OSError:
-        return platform.processor()
-    about = dict(re.findall(r"(\S.*\S)\s*: (.*)", first))
+    core = first_core()
     x86, arm = ("model name", "cpu family", "model"), ("CPU implementer", "CPU part")
-    return ", ".join(f"{name} {about[name]}" for name in (*x86, *arm) if name in about)
+    about = [f"{name} {core[name]}" for name in (*x86, *arm) if name in core]
+    return ", ".join(about) if core else platform.processor()
 
 
 def machine_elsewhere(timeout: float = 120.0) -> dict[str, Any]:

@@ -76,17 +76,17 @@ def require_traceable(function: Callable, example: jax.ShapeDtypeStruct, owner: 
         raise NotTraceableError(
             f"{name} cannot be traced by JAX: {_REMEDIES[-1][1]}.\n{_where(error)}"
         ) from error
-    leaves = jax.tree.leaves(out)  # itself, if it is an array
-    if len(leaves) != 1 or out is not leaves[0] or out.size != 1:
+    if not isinstance(out, jax.ShapeDtypeStruct) or out.size != 1:
+        leaves = jax.tree.leaves(out)
         shapes = [getattr(leaf, "shape", type(leaf).__name__) for leaf in leaves]
         raise NotTraceableError(
             f"{name} must return one number, the log likelihood; it returned "
             f"{_kind(out)}{f' of shapes {shapes}' if leaves else ''}. Sum over the data, and "
             "do not forget the return."
         )
-    if not np.issubdtype(leaves[0].dtype, np.floating):
+    if not np.issubdtype(out.dtype, np.floating):
         raise NotTraceableError(
-            f"{name} must return a real floating-point number; it returned {leaves[0].dtype}. "
+            f"{name} must return a real floating-point number; it returned {out.dtype}. "
             "Take the real part, or convert integers with .astype(float)."
         )
 

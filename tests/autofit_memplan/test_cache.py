@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from autofit_memplan import cache, plan_calls, read_budget
+from autofit_memplan import cache, plan_calls, processor, read_budget
 from autofit_memplan.footprint import compile_program
 
 SHAPE = jax.ShapeDtypeStruct((64,), "float32")
@@ -106,18 +106,18 @@ def test_what_is_another_program_has_another_key(monkeypatch):
 
 def test_another_processor_is_another_key_and_its_clock_is_not(tmp_path, monkeypatch):
     """Nodes that share a home need not be alike."""
-    monkeypatch.setattr(cache, "_CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(cache, "_processor", cache._processor.__wrapped__)
 
     def on(flags, mhz):
         core = f"model name\t: Xeon\ncpu MHz\t\t: {mhz}\nflags\t\t: {flags}\n"
-        cache._CPU_INFO.write_text(f"processor\t: 0\n{core}\nprocessor\t: 1\n{core}\n")
+        processor.CPU_INFO.write_text(f"processor\t: 0\n{core}\nprocessor\t: 1\n{core}\n")
         return key_of(make(), SHAPE)
 
     plain = on("sse4_2 avx2", 2600)
     assert on("sse4_2 avx2", 3100) == plain
     assert on("sse4_2 avx2 avx512f", 2600) != plain
-    monkeypatch.setattr(cache, "_CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "none")
     assert key_of(make(), SHAPE) != plain
 
 

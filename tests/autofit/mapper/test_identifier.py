@@ -183,10 +183,8 @@ def test_function_models_differ_by_what_the_functions_hold():
     models = [Model(function, r=1.0, flux=UniformPrior()) for function in functions]
     identifiers = [identifier_for(model) for model in models]
     assert len(set(identifiers[:2])) == len(set(identifiers[2:])) == 2
-    assert (
-        identifier_for(Model(profile_of(2.5, UNKNOWN), r=1.0, flux=UniformPrior()))
-        == (identifiers[0])
-    )
+    again = Model(profile_of(2.5, UNKNOWN), r=1.0, flux=UniformPrior())
+    assert identifier_for(again) == identifiers[0]
     assert len({identifier_for(function) for function in functions[2:]}) == 2
     assert identifier_for(jax.jit(lambda r: r**2)) != identifier_for(jax.jit(lambda r: r**3))
 

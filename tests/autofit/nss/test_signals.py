@@ -100,18 +100,11 @@ def test_a_second_ctrl_c_is_immediate(start):
     assert "KeyboardInterrupt" in process.stderr.read()
 
 
-def test_more_sigterms_do_not_disturb_the_end(start):
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_sigterm_while_closing_waits_for_the_end_and_ends_the_process(start, first):
     process = start(closing="print('closing', flush=True); time.sleep(1)")
-    process.send_signal(signal.SIGTERM)
-    assert [process.stdout.readline() for _ in range(2)] == ["stop SIGTERM\n", "closing\n"]
-    assert lines_after(process, signal.SIGTERM) == ["closed", "cleaned"]
-    assert process.returncode == 143
-
-
-def test_sigterm_after_ctrl_c_ends_the_process(start):
-    process = start(closing="print('closing', flush=True); time.sleep(1)")
-    process.send_signal(signal.SIGINT)
-    assert [process.stdout.readline() for _ in range(2)] == ["stop SIGINT\n", "closing\n"]
+    process.send_signal(first)
+    assert [process.stdout.readline() for _ in range(2)] == [f"stop {first.name}\n", "closing\n"]
     assert lines_after(process, signal.SIGTERM) == ["closed", "cleaned"]
     assert process.returncode == 143
 

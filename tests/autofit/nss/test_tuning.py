@@ -114,27 +114,20 @@ def test_one_noisy_call_decides_nothing():
     assert tuner.best == 1 and tuner.current == 1, "the best has its turn next"
 
 
-@pytest.mark.parametrize(("ratio", "best"), [(0.8, 1), (1.3, 2), (0.95, None), (1.1, None)])
-def test_of_long_turns_one_pair_decides_what_is_far_off(ratio, best):
+@pytest.mark.parametrize(
+    ("seconds", "ratio", "best"),
+    [(10.0, 0.8, 1), (10.0, 1.3, 2), (10.0, 0.95, None), (10.0, 1.1, None), (1.0, 0.5, None)],
+)
+def test_one_pair_of_turns_decides_what_is_far_off_if_they_are_long(seconds, ratio, best):
     tuner = Tuner([1, 2], 1, COMPILE)
-    tuner.observe(1, 100, 10.0)
+    tuner.observe(1, 100, seconds)
     assert tuner.wanted(LONG) == 2
     tuner.compiled(COMPILE)
-    tuner.observe(2, 100, 10.0 / ratio)
+    tuner.observe(2, 100, seconds / ratio)
     assert tuner.challenger == 2, "one turn is no pair"
-    tuner.observe(1, 100, 10.0)
+    tuner.observe(1, 100, seconds)
     assert (tuner.challenger is None) == (best is not None)
     assert tuner.best == (best or 1)
-
-
-def test_of_short_turns_one_pair_decides_nothing():
-    tuner = Tuner([1, 2], 1, COMPILE)
-    tuner.observe(1, 100, 1.0)
-    assert tuner.wanted(LONG) == 2
-    tuner.compiled(COMPILE)
-    tuner.observe(2, 100, 1.0 / 0.5)
-    tuner.observe(1, 100, 1.0)
-    assert tuner.challenger == 2
 
 
 @pytest.mark.parametrize("seconds_left", [0.0, 0.99 * COMPILE / EXPECTED_GAIN])
