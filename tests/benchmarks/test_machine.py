@@ -1,5 +1,6 @@
 """What figures were measured on."""
 
+import os
 import re
 
 import pytest
@@ -40,3 +41,13 @@ def test_a_machine_where_jax_does_not_start_is_an_error(monkeypatch):
 
 def test_processors_of_one_name_are_told_apart():
     assert re.search(r"\d", processor()), "a number beside the maker's name"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone ties processes")
+def test_cores_are_those_that_a_process_may_use():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert machine_elsewhere()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
