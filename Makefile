@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 RUN = $(VENV)/bin/python
 
 .PHONY: demo demo-hst test lint wheels clean
@@ -13,8 +14,9 @@ demo: $(VENV)/.demo
 demo-hst: $(VENV)/.demo
 	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst
 
+# Most tests keep one core busy.
 test: $(VENV)/.test
-	JAX_PLATFORMS=cpu $(RUN) -m pytest
+	JAX_PLATFORMS=cpu $(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

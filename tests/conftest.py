@@ -1,6 +1,6 @@
 """Tests run on the CPU, in the precision that `autofit` asks for, with plan caches of their own.
 
-Compiled programs are shared by all tests of a session, and by the processes that they start.
+Compiled programs are shared by all tests of a worker, and by the processes that they start.
 """
 
 import atexit
@@ -14,7 +14,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Before JAX is imported; nothing is kept from one session for the next.
 _COMPILED = tempfile.TemporaryDirectory(prefix="compiled-programs-")
 atexit.register(_COMPILED.cleanup)
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)
+# Not by `setdefault`: workers of pytest-xdist inherit the environment, and JAX does not lock files.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
 os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "true")  # asked for: `fresh_process` has none
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 

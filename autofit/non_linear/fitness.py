@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr
 
 from autofit.mapper import AbstractPriorModel
 from autofit.non_linear.analysis import Analysis
@@ -35,8 +37,13 @@ class Fitness:
         self.model = model
         self.analysis = analysis
         self.n_dim = model.prior_count
-        cube_point = jax.ShapeDtypeStruct((self.n_dim,), jnp.zeros(()).dtype)
-        require_traceable(self.raw_log_likelihood, cube_point, analysis)
+        self._point = jax.ShapeDtypeStruct((self.n_dim,), jnp.zeros(()).dtype)
+        require_traceable(self.raw_log_likelihood, self._point, analysis)
+
+    @cached_property
+    def jaxpr(self) -> ClosedJaxpr:
+        """What one call of `log_likelihood` computes."""
+        return jax.jit(self.log_likelihood).trace(self._point).jaxpr
 
     def log_prior(self, unit_vector: jax.Array) -> jax.Array:
         """0 inside the unit cube, minus infinity outside; shape ``()``."""

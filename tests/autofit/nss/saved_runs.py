@@ -59,5 +59,5 @@ def bits(run: Run) -> list[bytes]:
     return [x.tobytes() for x in leaves] + [line.encode() for line in text]
 
 
-def checkpoint(folder, run=None, search=SEARCH, model=MODEL) -> Checkpoint:
-    return Checkpoint(folder, fresh_run() if run is None else run, search, model)
+def checkpoint(folder, run=None, search=SEARCH, model=MODEL, precision="float64") -> Checkpoint:
+    return Checkpoint(folder, fresh_run() if run is None else run, search, model, precision)

@@ -251,14 +251,16 @@ def test_a_fit_without_any_manifest_is_not_begun_afresh(saved):
 
 
 @pytest.mark.parametrize(("scale", "is_same"), [(1 + 2e-5, True), (1 + 3e-4, False)])
-def test_other_data_are_told_apart_in_single_precision(tmp_path, scale, is_same):
+@pytest.mark.parametrize("is_single_outside", [True, False])
+def test_other_data_are_told_apart_in_single_precision(tmp_path, scale, is_same, is_single_outside):
     def single(**change):
         run = fresh_run(**change)
-        run.state = jax.tree.map(lambda x: np.asarray(x, np.float32), run.state)
+        if is_single_outside:
+            run.state = jax.tree.map(lambda x: np.asarray(x, np.float32), run.state)
         return run
 
-    checkpoint(tmp_path, single()).save(single())
-    other = checkpoint(tmp_path, single(scale=scale))
+    checkpoint(tmp_path, single(), precision="float32").save(single())
+    other = checkpoint(tmp_path, single(scale=scale), precision="float32")
     if is_same:
         assert other.load() is not None
     else:

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -23,11 +24,15 @@ def dense(x):
     return jnp.sum(jnp.linalg.cholesky(jnp.eye(3) + 0.01 * x[0]))
 
 
+def traced(log_likelihood):
+    return jax.make_jaxpr(log_likelihood)(jnp.zeros(5))
+
+
 @pytest.mark.parametrize(
     "log_likelihood, expected", [(cheap, "map"), (image, "lanes"), (dense, "lanes")]
 )
 def test_auto_chooses(log_likelihood, expected):
-    scheduler, notes = scheduler_for(log_likelihood, 5, af.NSS(chunk_size="auto").options)
+    scheduler, notes = scheduler_for(traced(log_likelihood), af.NSS(chunk_size="auto").options)
     assert scheduler == expected
     assert bool(notes) == (expected == "map")
     assert all("array elements" in note for note in notes)
@@ -42,7 +47,7 @@ def test_auto_chooses(log_likelihood, expected):
     ],
 )
 def test_what_the_user_says_is_done(options, expected):
-    assert scheduler_for(cheap, 5, af.NSS(**options).options) == (expected, ())
+    assert scheduler_for(traced(cheap), af.NSS(**options).options) == (expected, ())
 
 
 @pytest.mark.parametrize(("log_likelihood", "highest"), [(cheap, 50), (image, 100)])
@@ -50,6 +55,6 @@ def test_on_a_gpu_more_lanes_than_particles_are_tried_and_no_more_waves(log_like
     options = af.NSS(chunk_size="auto", num_delete=50).options
     step = SimpleNamespace(n=50, chunk_size=25, chosen_by="unfinished search")
     plan = SimpleNamespace(step=step, budget=SimpleNamespace(platform="gpu"))
-    fitness = SimpleNamespace(log_likelihood=log_likelihood, n_dim=5)
+    fitness = SimpleNamespace(jaxpr=traced(log_likelihood))
     tuner = Sampling(fitness, options, plan, lambda: None)._tuner(25, 1.0)
     assert tuner._sizes[-1] == highest

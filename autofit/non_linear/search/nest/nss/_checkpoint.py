@@ -58,12 +58,19 @@ class Checkpoint:
         What determines the chain; JSON-able.
     model
         The model that is fitted.
+    precision
+        The shortest floating-point type in which its log likelihood computes.
     """
 
     def __init__(
-        self, folder: Path, fresh: Run, search: dict[str, Any], model: AbstractPriorModel
+        self,
+        folder: Path,
+        fresh: Run,
+        search: dict[str, Any],
+        model: AbstractPriorModel,
+        precision: str,
     ) -> None:
-        self._folder = folder
+        self._folder, self._precision = folder, precision
         self._key_kind = jax.random.key_impl(fresh.rng_key)
         self._state_layout = RowLayout.of(_one_row(fresh))
         self._no_segments = Segments(folder, RowLayout.of(fresh.state.particles))
@@ -158,7 +165,7 @@ class Checkpoint:
         shutil.rmtree(self._folder)
 
     def _restored(self, manifest: Manifest) -> Run:
-        differences = manifest.fingerprint.differences(self._fingerprint)
+        differences = manifest.fingerprint.differences(self._fingerprint, self._precision)
         if differences:
             raise CheckpointError(
                 f"{self._folder} holds the state of another fit: {'; '.join(differences[:5])}. "

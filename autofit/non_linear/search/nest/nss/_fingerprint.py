@@ -78,17 +78,22 @@ class Fingerprint(BaseModel):
             probes=tuple(highest.tolist()),
         )
 
-    def differences(self, other: Fingerprint) -> list[str]:
+    def differences(self, other: Fingerprint, precision: str) -> list[str]:
         """What is different in `other`, in words; empty when it is the same fit.
 
         Log likelihoods are compared with a tolerance that is relative, and absolute below 1.
+
+        Parameters
+        ----------
+        precision
+            The shortest floating-point type in which the log likelihood computes.
         """
         differences = [
             text
             for part in ("search", "model", "arrays")
             for text in _differences(part, getattr(self, part), getattr(other, part))
         ]
-        if not differences and not self._has_probes_of(other):
+        if not differences and not self._has_probes_of(other, precision):
             differences = [
                 "the log likelihoods of the first live points differ, the highest of them from "
                 f"{max(self.probes, default=None)!r} to {max(other.probes, default=None)!r}: other "
@@ -96,15 +101,14 @@ class Fingerprint(BaseModel):
             ]
         return differences
 
-    def _has_probes_of(self, other: Fingerprint) -> bool:
-        kind = self.arrays["state.particles.loglikelihood"].partition("[")[0]
+    def _has_probes_of(self, other: Fingerprint, precision: str) -> bool:
         mine, theirs = np.array(self.probes), np.array(other.probes)
         if mine.shape != theirs.shape:
             return False
         with np.errstate(invalid="ignore"):  # inf - inf
             distance = np.abs(mine - theirs)
         size = np.maximum(np.maximum(np.abs(mine), np.abs(theirs)), 1.0)
-        tolerance = _TOLERANCES.get(kind, _TOLERANCES["float32"])
+        tolerance = _TOLERANCES.get(precision, _TOLERANCES["float32"])
         near = distance <= tolerance * np.where(np.isfinite(size), size, 0.0)
         return bool(np.all((mine == theirs) | near))
 

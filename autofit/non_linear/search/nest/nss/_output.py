@@ -18,6 +18,7 @@ from autofit.non_linear.paths import AbstractPaths
 from autofit.non_linear.result import Result
 from autofit.non_linear.search.nest.nss._checkpoint import Checkpoint
 from autofit.non_linear.search.nest.nss._intervals import Intervals
+from autofit.non_linear.search.nest.nss._memory import lowest_precision
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss.samples import samples_of
 
@@ -68,7 +69,9 @@ class RunOutput:
         if self._paths.files_path is None:
             return run
         folder = self._paths.files_path / "checkpoint"
-        self._checkpoint = Checkpoint(folder, run, self._description, self._fitness.model)
+        fitness = self._fitness
+        precision = lowest_precision(fitness.jaxpr)
+        self._checkpoint = Checkpoint(folder, run, self._description, fitness.model, precision)
         self._saved_at = time.monotonic()
         saved = self._checkpoint.load()
         if saved is None:

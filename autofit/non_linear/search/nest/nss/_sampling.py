@@ -198,7 +198,7 @@ class Sampling:
 
     @cached_property
     def _tolerance(self) -> float:
-        return tolerance_for(self._fitness.log_likelihood, self._fitness.n_dim)
+        return tolerance_for(self._fitness.jaxpr)
 
     def _seconds_left(self, run: Run) -> SecondsLeft:
         most_iterations, most_seconds = self._options.max_iterations, self._options.max_seconds
@@ -218,13 +218,9 @@ class Sampling:
             highest = start  # more does not fit
         else:
             fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
-            has_lanes = fills_up and self._scheduler() != "map"
+            has_lanes = fills_up and scheduler_for(self._fitness.jaxpr, self._options)[0] != "map"
             highest = 2 * n if has_lanes else n
         return Tuner(ladder(n, start, highest), start, compile_seconds)
-
-    def _scheduler(self) -> str | None:
-        fitness = self._fitness
-        return scheduler_for(fitness.log_likelihood, fitness.n_dim, self._options)[0]
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit

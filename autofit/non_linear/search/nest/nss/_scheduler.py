@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import jax
-import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr
 
 from autofit.non_linear.search.nest.nss._memory import elements_computed
 from autofit.non_linear.search.nest.nss._options import Options
@@ -14,9 +11,7 @@ TRIVIAL_ELEMENTS = 2_000
 """Below so many array elements a call costs about 1 us; see `scheduler_for`."""
 
 
-def scheduler_for(
-    log_likelihood: Callable, n_dim: int, options: Options
-) -> tuple[str | None, tuple[str, ...]]:
+def scheduler_for(jaxpr: ClosedJaxpr, options: Options) -> tuple[str | None, tuple[str, ...]]:
     """The scheduler of a fit, and what the plan should say about it.
 
     Lanes save half of the evaluations and cost some bookkeeping for each. For likelihoods of a few
@@ -25,15 +20,14 @@ def scheduler_for(
 
     Parameters
     ----------
-    log_likelihood
-        Function of one point, shape ``(n_dim,)``.
+    jaxpr
+        Of one call of the log likelihood.
     options
         A scheduler that the user names is taken; without chunks upstream's step is.
     """
     if options.scheduler is not None or options.chunk_size not in ("auto", "memory"):
         return options.scheduler, ()
-    point = jax.ShapeDtypeStruct((n_dim,), jnp.result_type(float))
-    elements = elements_computed(jax.jit(log_likelihood).trace(point).jaxpr)
+    elements = elements_computed(jaxpr)
     if elements is None or elements >= TRIVIAL_ELEMENTS:
         return "lanes", ()
     note = (

@@ -248,7 +248,7 @@ class NSS:
     def _plan(self, fitness: Fitness) -> Plan:
         """Plan the memory and compile init and step: the very programs that will run."""
         options = self.options
-        scheduler, notes = scheduler_for(fitness.log_likelihood, fitness.n_dim, options)
+        scheduler, notes = scheduler_for(fitness.jaxpr, options)
 
         def step_program(algorithm, chunk_size):
             count = partial(count_evaluations, chunk_size=chunk_size)
