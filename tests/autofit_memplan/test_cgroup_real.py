@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -64,11 +66,15 @@ def test_what_the_process_holds_is_taken_off_once(tmp_path):
         assert account.lines[0].bytes == SPACIOUS
         return account.total_bytes
 
-    before = left()
-    assert 0 < before < SPACIOUS - SPACIOUS // 20
-    held = np.ones(256 * MIB, np.uint8)
-    taken = before - left()
-    assert taken == pytest.approx(held.nbytes, rel=0.3)
+    def taken_beyond_what_is_held() -> int:
+        time.sleep(0.2)
+        before = left()
+        assert 0 < before < SPACIOUS - SPACIOUS // 20
+        held = np.ones(256 * MIB, np.uint8)
+        return before - left() - held.nbytes
+
+    # The account is that of all processes of the cgroup, those of other tests among them.
+    assert abs(median(taken_beyond_what_is_held() for _ in range(9))) < 80 * MIB
 
 
 PROBE = """
