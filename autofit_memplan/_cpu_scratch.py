@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 
 from autofit_memplan._hlo import LibraryCall, library_calls
+from autofit_memplan.processor import usable_cores
 from autofit_memplan.units import MIB
 
 _KEPT_BYTES = 32 * MIB  # glibc's DEFAULT_MMAP_THRESHOLD_MAX with 64 bits
@@ -52,13 +52,6 @@ def cpu_scratch_bytes(program_text: str, threads: int | None = None) -> int:
         elif call.target.startswith("lapack_") and call.operands:
             packed.append(_factorised(call, threads))
     return max(passing) + sum(heapq.nlargest(threads, kept)) + max(packed)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: as many threads XLA has."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _fft(call: LibraryCall) -> int:

@@ -17,10 +17,9 @@ import jax
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.device import default_device
 from autofit_memplan.jaxprs import constant_bytes
-from autofit_memplan.processor import first_core
+from autofit_memplan.processor import first_core, usable_cores
 from autofit_memplan.targets import Target
 
 FOLDER_VARIABLE = "AUTOFIT_MEMPLAN_CACHE"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from autofit_memplan._cpu_scratch import usable_cores
 from autofit_memplan.cache import load, store
+from autofit_memplan.processor import usable_cores
 from autofit_memplan.records import ChosenBy, Footprint
 from autofit_memplan.solver import balance
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import shlex
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import jax
 import psutil
 
-from autofit_memplan.processor import first_core
+from autofit_memplan.processor import first_core, usable_cores
 from benchmarks.fresh_process import lines_from
 
 
@@ -27,19 +26,12 @@ def machine() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "platform": jax.default_backend(),
         "processor": processor(),
-        "cores": cores(),
+        "cores": usable_cores(),  # which taskset and Slurm can make fewer than there are
         "memory_bytes": psutil.virtual_memory().total,
         "python": platform.python_version(),
         "versions": versions("jax", "jaxlib", "blackjax", "numpy"),
         "command": command(),
     }
-
-
-def cores() -> int:
-    """That this process may use, which ``taskset`` and Slurm can make fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return psutil.cpu_count() or 1
 
 
 def processor() -> str:

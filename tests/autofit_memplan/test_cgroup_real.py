@@ -66,15 +66,19 @@ def test_what_the_process_holds_is_taken_off_once(tmp_path):
         assert account.lines[0].bytes == SPACIOUS
         return account.total_bytes
 
-    def taken_beyond_what_is_held() -> int:
+    n_bytes = 256 * MIB
+
+    def taken() -> int:
         time.sleep(0.2)
         before = left()
         assert 0 < before < SPACIOUS - SPACIOUS // 20
-        held = np.ones(256 * MIB, np.uint8)
-        return before - left() - held.nbytes
+        held = np.ones(n_bytes, np.uint8)
+        after = left()
+        del held
+        return before - after
 
     # The account is that of all processes of the cgroup, those of other tests among them.
-    assert abs(median(taken_beyond_what_is_held() for _ in range(9))) < 80 * MIB
+    assert median(taken() for _ in range(9)) == pytest.approx(n_bytes, rel=0.3)
 
 
 PROBE = """
