@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import autofit as af
+from autofit.mapper import identifier_for
 from autofit.non_linear.paths import OUTPUT_VARIABLE
 from demo.analysis import LensAnalysis, lens_model
 from demo.cutout import Cutout
@@ -46,6 +47,22 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--n-live", type=int, default=75, help="live points of the sampler")
     parser.add_argument("--steps", type=int, default=22, help="slice moves for each new point")
     return parser.parse_args(arguments)
+
+
+def dataset_tag(options: argparse.Namespace, imaging: Imaging) -> str:
+    """A name for the pixels that are fitted, for a finished fit of the same is loaded.
+
+    Parameters
+    ----------
+    options
+        Of the command line; they cut out the pixels.
+    imaging
+        Tells folders of one name apart, and what is in a folder now from what was.
+    """
+    source = f"simulated_{options.seed}"
+    if options.data is not None:
+        source = f"{options.data.resolve().name}_{identifier_for(vars(imaging))[:8]}"
+    return f"{source}_{options.inner:g}_{options.outer:g}_{options.bin}"
 
 
 def truth_table(result: af.Result) -> Table:
@@ -89,11 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
         f"fitting {len(cutout.data)} bins of {options.bin * imaging.pixel_scale:.2f} arcsec "
         f"between {options.inner} and {options.outer} arcsec"
     )
-    source = f"simulated_{options.seed}" if options.data is None else options.data.resolve().name
     search = af.NSS(
         name="demo",
-        # A finished fit is loaded, not run again: all that chooses the data has to be in its place.
-        unique_tag=f"{source}_{options.inner:g}_{options.outer:g}_{options.bin}",
+        unique_tag=dataset_tag(options, imaging),
         n_live=options.n_live,
         num_delete=max(1, options.n_live // 3),
         num_mcmc_steps=options.steps,

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any
 
+from autofit.mapper.expression import Expression
 from autofit.mapper.instance import ModelInstance
-from autofit.mapper.prior import Prior
 from autofit.mapper.prior_model import AbstractPriorModel
 
 
@@ -16,8 +16,8 @@ class Collection(AbstractPriorModel, wraps=(list, dict)):
     ----------
     *arguments
         Items in a row, named "0", "1", …; a single list, tuple, generator, dict or `Collection` is
-        taken apart. A class becomes a `Model`, a list or dict a `Collection`; priors, numbers and
-        instances stay what they are.
+        taken apart, and the assertions of a `Collection` are kept. A class becomes a `Model`, a
+        list or dict a `Collection`; priors, numbers and instances stay what they are.
     **kwargs
         Items with names.
 
@@ -32,6 +32,8 @@ class Collection(AbstractPriorModel, wraps=(list, dict)):
         if len(arguments) == 1 and isinstance(arguments[0], Mapping | Collection):
             for name, value in arguments[0].items():
                 self._set(".".join(name) if isinstance(name, tuple) else str(name), value)
+            if isinstance(arguments[0], Collection):
+                self._assertions += arguments[0]._assertions
             arguments = ()
         elif len(arguments) == 1 and (
             isinstance(arguments[0], list | tuple) or inspect.isgenerator(arguments[0])
@@ -49,7 +51,7 @@ class Collection(AbstractPriorModel, wraps=(list, dict)):
     def _description(self) -> dict[str, Any]:
         return {"type": "Collection"}
 
-    def _instance(self, arguments: Mapping[Prior, Any]) -> ModelInstance:
+    def _instance(self, arguments: Mapping[Expression, Any]) -> ModelInstance:
         return ModelInstance(
             {name: self._resolved(value, arguments) for name, value in self._items.items()}
         )

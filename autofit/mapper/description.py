@@ -29,10 +29,11 @@ def class_path(cls: Any) -> str:
 def describe_constant(value: Any, _open: tuple[int, ...] = ()) -> Any:
     """Describe a value in terms of JSON.
 
-    Arrays are described by type, shape and an md5 of their bytes; other objects by their class and
-    public attributes, which leaves out what starts with an underscore (caches, for instance) unless
-    there is nothing else, and cached properties. Functions are described by name; those that have
-    none of their own, or hold values of where they were made, by these and by their code as well.
+    Arrays are described by type, shape, an md5 of their bytes, and their mask or unit; other
+    objects by their class and public attributes, which leaves out what starts with an underscore
+    (caches, for instance) unless there is nothing else, and cached properties. Functions are
+    described by name; those that have none of their own, or hold values of where they were made, by
+    these and by their code as well.
 
     Raises
     ------
@@ -48,7 +49,9 @@ def describe_constant(value: Any, _open: tuple[int, ...] = ()) -> Any:
     if isinstance(value, np.generic):
         return describe_constant(np.asarray(value), _open)
     if isinstance(value, np.ndarray | jax.Array):
-        return _describe_array(np.asarray(value))
+        numbers = _describe_array(np.asarray(value))
+        beside = _beside_its_numbers(value)
+        return {"type": "array", "numbers": numbers, **beside} if beside else numbers
     if id(value) in _open:
         return {"type": "enclosing object", "depth": len(_open) - _open.index(id(value))}
     inner = (*_open, id(value))
@@ -82,6 +85,16 @@ def _describe_array(array: np.ndarray) -> Any:
         "shape": list(array.shape),
         "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
     }
+
+
+def _beside_its_numbers(array: Any) -> dict[str, Any]:
+    """What numbers alone do not tell of an array: its mask (NumPy's), its unit (astropy's)."""
+    beside = {}
+    if isinstance(array, np.ma.MaskedArray):
+        beside["mask"] = _describe_array(np.ma.getmaskarray(array))
+    if hasattr(array, "unit"):
+        beside["unit"] = str(array.unit)
+    return beside
 
 
 def _describe_object(value: Any, inner: tuple[int, ...]) -> Any:

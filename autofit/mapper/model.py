@@ -9,6 +9,7 @@ from typing import Any
 
 from autofit.mapper.description import class_path, describe_constant, what_it_holds
 from autofit.mapper.errors import ModelError
+from autofit.mapper.expression import Expression
 from autofit.mapper.prior import Prior
 from autofit.mapper.prior_model import AbstractPriorModel
 from autofit.mapper.tree import Unset
@@ -94,7 +95,7 @@ class Model(AbstractPriorModel, wraps=(type,)):
         held = what_it_holds(self._cls) if inspect.isroutine(self._cls) else {}
         return description | held | ({"defaults": defaults} if defaults else {})
 
-    def _instance(self, arguments: Mapping[Prior, Any]) -> Any:
+    def _instance(self, arguments: Mapping[Expression, Any]) -> Any:
         return self._cls(
             **{name: self._resolved(value, arguments) for name, value in self._items.items()}
         )

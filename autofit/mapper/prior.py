@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +11,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from autofit.mapper.errors import PriorLimitError
+from autofit.mapper.errors import ModelError, PriorLimitError
 from autofit.mapper.expression import Expression
 
-#: Tells priors of this process from unpickled ones, whose ids were counted elsewhere.
+#: Tells priors of this process from those of others, whose ids were counted elsewhere.
 _ORIGIN = uuid.uuid4().hex
+
+
+def _renew_origin() -> None:
+    global _ORIGIN
+    _ORIGIN = uuid.uuid4().hex
+
+
+if hasattr(os, "register_at_fork"):  # children count on from the same id
+    os.register_at_fork(after_in_child=_renew_origin)
 
 
 class Prior(Expression, ABC):
@@ -23,7 +33,8 @@ class Prior(Expression, ABC):
     A prior *is* the parameter: the same object in two places of a model is one free parameter,
     and two priors are equal when they are the same parameter. `id` increases with creation, and
     a model orders its parameters by it. A copy keeps the identity, also when it was pickled in
-    another process; `new` makes another parameter.
+    another process; `new` makes another parameter. What describes the distribution cannot be set
+    anew, for the maps are derived from it.
 
     Subclasses give the three maps `_value`, `_unit` and `_log_density`, which receive arrays of any
     shape and of either precision, already checked to lie in the support.
@@ -43,6 +54,14 @@ class Prior(Expression, ABC):
     def _identify(self) -> None:
         self.id = next(Prior._ids)
         self._origin = _ORIGIN
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, name) and name in ("lower_limit", "upper_limit", *self.fields):
+            raise ModelError(
+                f"{name} of {self!r} cannot be set to {value!r}: a prior stays what it is. Make "
+                "another one, and set the parameter of the model to it"
+            )
+        super().__setattr__(name, value)
 
     @abstractmethod
     def _value(self, unit: Any, xp: Any) -> Any: ...

@@ -125,6 +125,26 @@ class AbstractPriorModel(Tree):
             self._require_assertions(arguments)
         return self._instance(arguments)
 
+    def quantities_from_vector(self, vector: Any) -> list[Any]:
+        """The parameters, in order, and what the model computes from them in place of others.
+
+        Parameters
+        ----------
+        vector
+            Physical values, shape (n_dim,), or of many points, shape (n_dim, n).
+        """
+        arguments = self._paired(vector)
+        return [*arguments.values(), *(derived.value(arguments) for derived in self._derived())]
+
+    def instance_from_quantities(self, quantities: Sequence[Any]) -> Any:
+        """Build the classes of the model from what `quantities_from_vector` lists.
+
+        Nothing is computed and no assertion is looked at, for marginal medians or bounds of the
+        quantities need not fit together.
+        """
+        keys = [*self.priors, *self._derived()]
+        return self._instance(dict(zip(keys, quantities, strict=True)))
+
     def instance_from_unit_vector(
         self, unit_vector: Any, ignore_assertions: bool = False, xp: Any = np
     ) -> Any:

@@ -54,8 +54,11 @@ class Tree:
     def _title(self) -> str:
         raise NotImplementedError
 
-    def _instance(self, arguments: Mapping[Prior, Any]) -> Any:
-        """Build what the tree stands for from the value of each prior."""
+    def _instance(self, arguments: Mapping[Expression, Any]) -> Any:
+        """Build what the tree stands for from the value of each prior.
+
+        An expression that has a value of its own in `arguments` is not computed.
+        """
         raise NotImplementedError
 
     def _description(self) -> dict[str, Any]:
@@ -126,6 +129,11 @@ class Tree:
             else:
                 yield path, value
 
+    def _derived(self) -> list[Expression]:
+        """Expressions that stand where a parameter would."""
+        values = (value for _, value in self._leaves())
+        return [v for v in values if isinstance(v, Expression) and not isinstance(v, Prior)]
+
     def _subtrees(self) -> Iterator["Tree"]:
         """Yield this tree and every tree in it."""
         yield self
@@ -136,10 +144,12 @@ class Tree:
     def _all_assertions(self) -> list[Assertion]:
         return [assertion for tree in self._subtrees() for assertion in tree._assertions]
 
-    def _resolved(self, value: Any, arguments: Mapping[Prior, Any]) -> Any:
+    def _resolved(self, value: Any, arguments: Mapping[Expression, Any]) -> Any:
         if isinstance(value, Tree):
             return value._instance(arguments)
-        return value.value(arguments) if isinstance(value, Expression) else value
+        if isinstance(value, Expression):
+            return arguments[value] if value in arguments else value.value(arguments)
+        return value
 
     def _require_complete(self) -> None:
         """Refuse a tree that cannot be fitted.

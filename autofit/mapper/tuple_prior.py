@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autofit.mapper.errors import ModelError
-from autofit.mapper.prior import Prior
+from autofit.mapper.expression import Expression
 from autofit.mapper.tree import Tree
 
 
@@ -27,7 +27,7 @@ class TuplePrior(Tree):
             )
         super()._set(name, value)
 
-    def _instance(self, arguments: Mapping[Prior, Any]) -> tuple[Any, ...]:
+    def _instance(self, arguments: Mapping[Expression, Any]) -> tuple[Any, ...]:
         return tuple(self._resolved(item, arguments) for item in self._items.values())
 
     def _description(self) -> dict[str, Any]:

@@ -111,7 +111,10 @@ class Analysis:
     def modify_after_fit(
         self, paths: AbstractPaths, model: AbstractPriorModel, result: Result
     ) -> Analysis:
-        """Called once a fit has ended, for instance to let go of memory; itself by default."""
+        """Called last, once a fit has converged, for instance to let go of memory.
+
+        An interrupted fit can go on with the same analysis, and does not call it.
+        """
         return self
 
     def should_visualize(self, paths: AbstractPaths, during_analysis: bool = True) -> bool:

@@ -21,7 +21,8 @@ class Samples:
     """Weighted posterior samples of a nested sampling run.
 
     Methods that return parameters take `as_instance`: True gives an instance of the model, False a
-    list in parameter order.
+    list in parameter order. What a model computes from its parameters, `model.x = 2.0 * model.y`,
+    has medians, bounds and errors of its own in an instance.
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ class Samples:
 
     def median_pdf(self, as_instance: bool = True) -> Any:
         """Median of each parameter, marginalised over the others; see `weighted_quantile`."""
-        return self._parameters(self._quantiles((0.5,))[0], as_instance)
+        return self._marginals(self._quantiles((0.5,))[0], as_instance)
 
     def values_at_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Bounds of each parameter's central interval of `sigma` Gaussian standard deviations.
@@ -182,11 +183,11 @@ class Samples:
 
     def values_at_lower_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Lower bound of each parameter; see `values_at_sigma`."""
-        return self._parameters(self._quantiles(sigma_probabilities(sigma))[0], as_instance)
+        return self._marginals(self._quantiles(sigma_probabilities(sigma))[0], as_instance)
 
     def values_at_upper_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Upper bound of each parameter; see `values_at_sigma`."""
-        return self._parameters(self._quantiles(sigma_probabilities(sigma))[1], as_instance)
+        return self._marginals(self._quantiles(sigma_probabilities(sigma))[1], as_instance)
 
     def errors_at_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Distances from the median to the lower and upper bounds of `values_at_sigma`."""
@@ -267,24 +268,35 @@ class Samples:
             samples_info=info,
         )
 
-    def _quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
-        return weighted_quantile(self.parameters, self.weights, probabilities)
-
     def _parameters(self, vector: NDArray[np.float64], as_instance: bool) -> Any:
         values = vector.tolist()
-        return self._instance(values) if as_instance else values
+        if as_instance:
+            return self.model.instance_from_vector(values, ignore_assertions=True)
+        return values
+
+    @cached_property
+    def _quantities(self) -> NDArray[np.float64]:
+        """Of every sample the parameters, and beyond the n_dim of them what the model computes."""
+        with np.errstate(all="ignore"):
+            columns = self.model.quantities_from_vector(self.parameters.T)
+        return np.column_stack(columns) if columns else self.parameters
+
+    def _quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
+        return weighted_quantile(self._quantities, self.weights, probabilities)
+
+    def _marginals(self, quantities: NDArray[np.float64], as_instance: bool) -> Any:
+        values = quantities.tolist()
+        if as_instance:
+            return self.model.instance_from_quantities(values)
+        return values[: self.model.prior_count]
 
     def _pairs(
         self, first: NDArray[np.float64], second: NDArray[np.float64], as_instance: bool
     ) -> Any:
-        # Arrays in the instance, not tuples: a model may do arithmetic on its parameters.
         if as_instance:
-            return self._instance(list(np.column_stack((first, second))))
-        return list(zip(first.tolist(), second.tolist(), strict=True))
-
-    def _instance(self, values: Sequence[Any]) -> Any:
-        # Medians and bounds of single parameters may break an assertion that every sample meets.
-        return self.model.instance_from_vector(values, ignore_assertions=True)
+            return self.model.instance_from_quantities(list(np.column_stack((first, second))))
+        pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+        return pairs[: self.model.prior_count]
 
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:

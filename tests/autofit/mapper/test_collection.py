@@ -85,3 +85,13 @@ def test_items_are_replaced():
     assert isinstance(model.b, Model)
     assert len(model) == 2
     assert Collection(model).a == 2.0
+
+
+def test_a_collection_that_is_taken_apart_keeps_its_assertions():
+    first, second = UniformPrior(), UniformPrior()
+    inner = Collection(first=first, second=second)
+    inner.add_assertion(first < second)
+    model = Collection(inner, third=UniformPrior())
+    assert model.assertions_hold([0.1, 0.2, 0.0]) and not model.assertions_hold([0.2, 0.1, 0.0])
+    model.add_assertion(second < model.third)
+    assert inner.assertions_hold([0.1, 0.2])

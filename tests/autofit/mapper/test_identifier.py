@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units
 from composed_classes import Line, Spot
 
 from autofit.mapper import (
@@ -125,6 +126,22 @@ def test_description_is_json_and_round_trips():
 def test_jax_and_numpy_arrays_of_equal_content_are_equal():
     assert identifier_for(np.arange(4.0)) == identifier_for(jnp.arange(4.0))
     assert identifier_for(np.float64(0.1)) == identifier_for(0.1)
+
+
+def test_masks_and_units_tell_arrays_apart():
+    pixels = np.arange(4.0)
+    values = [
+        pixels,
+        np.ma.array(pixels, mask=[0, 0, 0, 1]),
+        np.ma.array(pixels, mask=[0, 0, 1, 1]),
+        pixels * units.kpc,
+        pixels * units.pc,
+        1.0 * units.kpc,
+        1.0 * units.pc,
+        1.0,
+    ]
+    assert len({identifier_for(value) for value in values}) == len(values)
+    assert identifier_for(1.0 * units.kpc) == identifier_for(1.0 * units.Unit("kpc"))
 
 
 class Colour(enum.IntEnum):

@@ -20,6 +20,7 @@ from autofit.mapper import (
     GaussianPrior,
     LogGaussianPrior,
     LogUniformPrior,
+    ModelError,
     PriorLimitError,
     TruncatedGaussianPrior,
     UniformPrior,
@@ -210,6 +211,36 @@ def test_priors_of_two_processes_are_not_confused():
     own.id = loaded[1].id
     assert own not in loaded
     assert len({*loaded, own}) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_priors_of_two_forked_processes_are_not_confused():
+    script = """
+import os, pickle, sys
+from autofit.mapper import UniformPrior
+def child():
+    end, start = os.pipe()
+    if os.fork() == 0:
+        os.write(start, pickle.dumps(UniformPrior()))
+        os._exit(0)
+    os.wait()
+    return pickle.loads(os.read(end, 100_000))
+first, second = child(), child()
+sys.exit(first.id != second.id or first == second)
+"""
+    root = str(Path(__file__).parents[3])
+    environment = dict(os.environ, PYTHONPATH=root, JAX_PLATFORMS="cpu")
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=100)
+
+
+@pytest.mark.parametrize("prior", [prior for prior, _ in CASES], ids=repr)
+def test_what_describes_a_prior_cannot_be_set_anew(prior):
+    for name in {"lower_limit", "upper_limit", *prior.fields}:
+        before = getattr(prior, name)
+        with pytest.raises(ModelError, match=f"{name} of {type(prior).__name__}.* stays what it"):
+            setattr(prior, name, 0.5)
+        assert getattr(prior, name) == before
+    prior.note = "something of the user's own"
 
 
 def test_scalars_in_scalars_out():

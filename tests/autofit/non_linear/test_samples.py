@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from autofit.mapper import GaussianPrior, Model
+from autofit.mapper import Collection, GaussianPrior, Model
 from autofit.non_linear.samples import Samples
 from autofit.non_linear.weighted_quantile import sigma_probabilities, weighted_quantile
 
@@ -115,6 +115,30 @@ def test_instances_of_models_with_arithmetic_and_assertions():
     line = samples.values_at_sigma(1.0)
     assert (tuple(line.slope), tuple(line.offset)) == ((0.0, 2.0), (0.0, 4.0))
     assert samples.median_pdf() == Line(slope=1.0, offset=2.0)
+
+
+def test_what_a_model_computes_has_medians_and_errors_of_its_own():
+    slope, offset = GaussianPrior(0.0, 1.0), GaussianPrior(0.0, 1.0)
+    model = Collection(
+        shifted=Model(Line, slope=slope, offset=10.0 + slope),
+        both=Model(Line, slope=offset, offset=(5.0 - slope) ** 2 - offset),
+    )
+    values = np.random.default_rng(1).normal(size=(4001, 2))
+    n = len(values)
+    samples = Samples(model, values, np.zeros(n), np.zeros(n), np.full(n, 1 / n))
+    errors, median = samples.errors_at_sigma(1.0), samples.median_pdf()
+    assert errors.shifted.offset == pytest.approx(errors.shifted.slope)
+    assert median.shifted.offset == pytest.approx(10.0 + median.shifted.slope)
+    computed = (5.0 - values[:, 0]) ** 2 - values[:, 1]
+    assert median.both.offset == pytest.approx(np.median(computed))
+    bounds = samples.values_at_sigma(1.0).both.offset
+    expected = np.quantile(computed, sigma_probabilities(1.0), method="inverted_cdf")
+    assert bounds == pytest.approx(expected)
+    assert errors.both.offset == pytest.approx(np.abs(expected - np.median(computed)))
+    assert samples.values_at_lower_sigma(1.0).both.offset == pytest.approx(expected[0])
+    assert len(samples.errors_at_sigma(1.0, as_instance=False)) == 2
+    best = samples.max_log_likelihood()
+    assert best.shifted.offset == 10.0 + best.shifted.slope
 
 
 def test_random_draws_follow_the_weights():

@@ -23,7 +23,7 @@ if sys.argv[2] == "no-locks":
     def flock(*_):
         raise OSError(38, "Function not implemented")
     fcntl.flock = flock
-with folder_lock(Path(sys.argv[1]), beat_seconds=0.1):
+with folder_lock(Path(sys.argv[1]), beat_seconds=float(sys.argv[3])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -34,9 +34,9 @@ def holder(tmp_path):
     """``holder(kind)``: a process that holds the folder's lock."""
     started = []
 
-    def start(kind="flock"):
+    def start(kind="flock", beat_seconds=0.1):
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(tmp_path), kind],
+            [sys.executable, "-c", HOLDER, str(tmp_path), kind, str(beat_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -124,6 +124,18 @@ def test_a_lock_from_another_machine_is_watched_though_the_os_lock_is_free(tmp_p
         other.join()
     with folder_lock(tmp_path, beat_seconds=0.1):
         pass
+
+
+def test_a_lock_that_its_owner_gives_back_while_it_is_watched_is_taken(
+    tmp_path, holder, without_locks
+):
+    """A heart that beats once a minute; the owner ends in order before that."""
+    process = holder("no-locks", beat_seconds=60)
+    threading.Timer(0.5, process.communicate).start()
+    with folder_lock(tmp_path, beat_seconds=1.0):
+        assert process.wait(timeout=30) == 0
+        assert Owner.model_validate_json((tmp_path / LOCK_FILE).read_bytes()).pid == os.getpid()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_inside_itself_is_refused(tmp_path):

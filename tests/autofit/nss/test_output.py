@@ -106,6 +106,36 @@ def test_hooks_that_fail_cost_no_samples(output):
     assert list(output.rglob("samples.csv")) and list(output.rglob("model.results"))
 
 
+def test_what_may_let_go_of_memory_is_called_last_and_only_after_convergence():
+    calls = []
+
+    class Told(CorrelatedGaussian):
+        def visualize(self, paths, instance, during_analysis):
+            calls.append("visualize")
+
+        def modify_after_fit(self, paths, model, result):
+            calls.append("modify_after_fit")
+
+    search = af.NSS(name="order", max_iterations=2, **SMALL)
+    search.fit(cube(5, 5.0), Told())
+    assert calls == []
+    af.NSS(name="order", **SMALL).fit(cube(5, 5.0), Told())
+    assert calls == ["visualize", "modify_after_fit"]
+
+
+def test_a_finished_fit_is_loaded_by_any_number_of_runs_at_once():
+    search = af.NSS(name="shared", **SMALL)
+    first = search.fit(cube(5, 5.0), CorrelatedGaussian())
+
+    class Meeting(CorrelatedGaussian):
+        def make_result(self, samples, model, paths):
+            inner = af.NSS(name="shared", **SMALL).fit(cube(5, 5.0), CorrelatedGaussian())
+            assert inner.log_likelihood == first.log_likelihood
+            return super().make_result(samples, model, paths)
+
+    assert search.fit(cube(5, 5.0), Meeting()).log_likelihood == first.log_likelihood
+
+
 def test_the_analysis_may_change_the_model_and_itself_before_the_fit():
     class Narrow(CorrelatedGaussian):
         scale = 1.0

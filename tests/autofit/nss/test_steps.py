@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import threading
 from concurrent.futures import wait
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from autofit.non_linear.search.nest.nss._memory import Plan
 from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import PAIRS, Tuner
+from autofit_memplan.cache import FOLDER_VARIABLE
 
 LADDER = [1, 2, N_STEP]
 
@@ -239,6 +241,38 @@ def test_a_larger_chunk_is_not_run_where_others_have_taken_the_memory(
     monkeypatch.setattr(Sampling, "_program", made)
     assert_same_bits(result, fit(chunk_size="auto"))
     assert samplings[2]._plan.step.chosen_by == "unfinished search", "there may be more next time"
+
+
+def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
+    smaller_wins, samplings, compiled_at, plan_cache, monkeypatch, tmp_path
+):
+    """The plan cache is copied while two calls at once run for the first time."""
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", 1, is_settled=False)
+    made, left_behind = Sampling._program, tmp_path / "left behind"
+
+    def watched(self, name, *arguments):
+        program = made(self, name, *arguments)
+        compiled = program._compiled
+
+        def copying():
+            if name == "step" and program.chunk_size == 2 and not left_behind.exists():
+                shutil.copytree(plan_cache, left_behind)
+            return compiled()
+
+        program._compiled = copying
+        return program
+
+    monkeypatch.setattr(Sampling, "_program", watched)
+    survivor = fit(chunk_size="auto")
+    assert [trial.chunk_size for trial in samplings[1].trials] == LADDER
+    monkeypatch.setenv(FOLDER_VARIABLE, str(left_behind))
+    compiled_at.clear()
+    next_one = fit(chunk_size="auto")
+    plan = samplings[2]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (1, "earlier run")
+    assert compiled_at == []
+    assert_same_bits(survivor, next_one)
 
 
 def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(

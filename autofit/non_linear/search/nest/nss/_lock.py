@@ -79,7 +79,7 @@ def folder_lock(folder: Path | None, beat_seconds: float = 10.0) -> Iterator[Non
     path = folder / LOCK_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, has_os_lock = _opened(path)
+        descriptor = _acquired(path, beat_seconds)
     except OSError as error:
         logger.warning("%s cannot be locked (%s); see that no other run uses it", folder, error)
         yield
@@ -88,20 +88,30 @@ def folder_lock(folder: Path | None, beat_seconds: float = 10.0) -> Iterator[Non
     heart = threading.Thread(
         target=_beat, args=(path, beat_seconds, ended), name="autofit-lock", daemon=True
     )
+    heart.start()
     try:
-        _take(path, descriptor, has_os_lock, beat_seconds)
-        heart.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            heart.join()
-            # Before the OS lock ends: who opened the file in the meantime sees that it is gone.
-            with suppress(OSError):
-                os.ftruncate(descriptor, 0)
-                path.unlink()
+        yield
     finally:
+        ended.set()
+        heart.join()
+        # Before the OS lock ends: who opened the file in the meantime sees that it is gone.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            path.unlink()
         os.close(descriptor)
+
+
+def _acquired(path: Path, beat_seconds: float) -> int:
+    """Descriptor of the lock file, of which this process is the owner now."""
+    while True:
+        descriptor, has_os_lock = _opened(path)
+        try:
+            if _take(path, descriptor, has_os_lock, beat_seconds):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the owner before has ended in order, and its file is gone
 
 
 def _opened(path: Path) -> tuple[int, bool]:
@@ -138,12 +148,16 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _take(path: Path, descriptor: int, has_os_lock: bool, beat_seconds: float) -> None:
-    """Make this process the owner, once the one before is known to be gone."""
+def _take(path: Path, descriptor: int, has_os_lock: bool, beat_seconds: float) -> bool:
+    """Make this process the owner, once the one before is known to be gone.
+
+    False when that one removes the file meanwhile: the descriptor is of no file any more.
+    """
     previous, this = _owner(path), Owner()
     if previous is not None:
-        if not (has_os_lock and previous.host == this.host):
-            _watch(path, previous, beat_seconds)
+        is_gone = has_os_lock and previous.host == this.host
+        if not (is_gone or _stays_silent(path, previous, beat_seconds)):
+            return False
         logger.warning("taking over %s, which was left locked by %s", path.parent, previous)
     try:
         os.ftruncate(descriptor, 0)
@@ -151,12 +165,13 @@ def _take(path: Path, descriptor: int, has_os_lock: bool, beat_seconds: float) -
         os.write(descriptor, this.model_dump_json().encode())
     except OSError as error:
         logger.warning("%s is locked, but without its owner's name (%s)", path.parent, error)
-        return
+        return True
     if not has_os_lock:
         time.sleep(0.1 * beat_seconds)  # of two that start together, the last to write stays
         now = _owner(path)
         if now is not None and now.token != this.token:
             raise _refusal(path, now)
+    return True
 
 
 def _owner(path: Path) -> Owner | None:
@@ -167,8 +182,8 @@ def _owner(path: Path) -> Owner | None:
         return None
 
 
-def _watch(path: Path, previous: Owner, beat_seconds: float) -> None:
-    """Come back when the file has shown no sign of life for some heartbeats."""
+def _stays_silent(path: Path, previous: Owner, beat_seconds: float) -> bool:
+    """Watch the file for some heartbeats; True without a sign of life, False when it is gone."""
     wait = 3.5 * beat_seconds
     logger.warning(
         "%s is locked by %s; waiting %.0f s for a sign of life", path.parent, previous, wait
@@ -177,8 +192,12 @@ def _watch(path: Path, previous: Owner, beat_seconds: float) -> None:
     deadline = time.monotonic() + wait
     while time.monotonic() < deadline:
         time.sleep(0.25 * beat_seconds)
-        if _modified(path) != before:
+        now = _modified(path)
+        if now is None:
+            return False
+        if now != before:
             raise _refusal(path, previous)
+    return True
 
 
 def _modified(path: Path) -> int | None:

@@ -131,10 +131,10 @@ class RunOutput:
             self._paths.save_json("chunk_sizes", self._with_earlier_trials(chunk_sizes))
         with _reported("save_results"):
             self._fitness.analysis.save_results(self._paths, result)
-        with _reported("modify_after_fit"):
-            self._fitness.analysis.modify_after_fit(self._paths, self._fitness.model, result)
         if run.is_finished:
             self._visualize(lambda: result.instance, during_analysis=False)
+            with _reported("modify_after_fit"):
+                self._fitness.analysis.modify_after_fit(self._paths, self._fitness.model, result)
             self._complete()
         if self._failures and not self._paths.is_complete:
             unwritten = "; ".join(f"{what} ({error})" for what, error in self._failures.items())

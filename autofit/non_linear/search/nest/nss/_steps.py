@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -79,7 +80,9 @@ class TunedStep:
         is_trial = program.chunk_size != self._tuner.best
         program.proven = self._tuner.best if is_trial else None
         start = time.perf_counter()
-        block = program(rng_key, state, limit)
+        is_risk = is_new and program.chunk_size > self._tuner.best
+        with self._at_risk(self._tuner) if is_risk else nullcontext():
+            block = program(rng_key, state, limit)
         seconds = time.perf_counter() - start
         self._have_run.add(program.chunk_size)
         integrator = block.state.integrator
@@ -117,6 +120,18 @@ class TunedStep:
     def is_settled(self) -> bool:
         """Whether no other is left to try."""
         return self._tuner is None or self._tuner.is_settled
+
+    @contextmanager
+    def _at_risk(self, tuner: Tuner) -> Iterator[None]:
+        """While this lasts, the plan cache tells the next run to stay at the best so far.
+
+        The system may kill a process for its memory. If every run tried the same, none would end.
+        """
+        self._plan.remember("step", tuner.best)
+        try:
+            yield
+        finally:
+            self._plan.remember("step", tuner.best, is_settled=False)
 
     def _look_further(self, tuner: Tuner) -> None:
         """Have the next chunk size compiled; when there is none left, keep the best."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -186,8 +186,10 @@ class NSS:
         require_json("info", info)
         paths = self._paths(model)
         # A request to save what has not begun must not end it, hence the signals.
-        with folder_lock(paths.output_path), Signals(stopping=False):
-            if paths.is_complete:
+        with Signals(stopping=False), ExitStack() as stack:
+            if not paths.is_complete:  # any number of runs may load what is
+                stack.enter_context(folder_lock(paths.output_path))
+            if paths.is_complete:  # by now
                 self._say(f"{paths.output_path} is complete: loading it, nothing is sampled")
                 return analysis.make_result(
                     samples=paths.load_samples(model), model=model, paths=paths
