@@ -17,7 +17,6 @@ import jax
 from autofit_memplan._cuda_driver import cuda_pool_bytes
 from autofit_memplan._nvml import CardReading
 from autofit_memplan.errors import BudgetError
-from autofit_memplan.units import format_bytes
 
 _STATS_SOURCE = "JAX memory_stats"
 _FRACTION_NAMES = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
@@ -45,6 +44,8 @@ class AllocatorReading(NamedTuple):
         What it has taken from the card, in use or not.
     largest_free_block_bytes
         The largest gap of the pool, where it is known.
+    is_taken_at_once
+        Whether the first allocation takes all of the limit from the card.
     notes
         What the user should know of this allocator.
     """
@@ -53,6 +54,7 @@ class AllocatorReading(NamedTuple):
     in_use: Figure
     pool: Figure
     largest_free_block_bytes: int | None = None
+    is_taken_at_once: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -120,38 +122,32 @@ def _from_stats(stats: Mapping[str, int], card: CardReading) -> AllocatorReading
     """The ``default`` or ``bfc`` allocator, whose pool grows up to ``bytes_limit``."""
     stated = Figure(_stated(stats, "bytes_limit") or None, _STATS_SOURCE)  # 0 is "none"
     pool = Figure(_stated(stats, "pool_bytes"), _STATS_SOURCE)
-    limit, notes = _within_reach(stated, pool, card)
     return AllocatorReading(
-        limit=limit,
+        limit=_within_reach(stated, pool, card),
         in_use=Figure(_stated(stats, "bytes_in_use"), _STATS_SOURCE),
         pool=pool,
         largest_free_block_bytes=_stated(stats, "largest_free_block_bytes"),
-        notes=notes,
+        is_taken_at_once=_preallocates(),
     )
 
 
-def _within_reach(limit: Figure, pool: Figure, card: CardReading) -> tuple[Figure, tuple[str, ...]]:
-    """The limit, or the pool that preallocation gets where the card has not so much; and notes.
+def _within_reach(limit: Figure, pool: Figure, card: CardReading) -> Figure:
+    """The limit, or the pool that preallocation gets where the card has not so much.
 
     The first allocation asks the card for all of the limit, and where that is refused, for nine
     tenths again and again; later ones ask for all that is missing to the limit, or get nothing.
     """
     if limit.bytes is None or pool.bytes is None or card.free_bytes is None or not _preallocates():
-        return limit, ()
+        return limit
     if limit.bytes - pool.bytes <= card.free_bytes:
-        return limit, ()
+        return limit
     said_by = "what preallocation gets of a busy card"
     if pool.bytes:
-        return Figure(pool.bytes, said_by), ()
+        return Figure(pool.bytes, said_by)
     reach = limit.bytes
     while reach > card.free_bytes:
         reach = int(reach * _BACK_OFF)
-    note = (
-        f"JAX is going to take {format_bytes(reach)} of the {format_bytes(card.free_bytes)} that "
-        "are free on the card. Should a CUDA library find too little beside it, set "
-        "XLA_PYTHON_CLIENT_PREALLOCATE=false."
-    )
-    return Figure(reach, said_by), (note,)
+    return Figure(reach, said_by)
 
 
 def _preallocates() -> bool:

@@ -6,12 +6,12 @@ import argparse
 import json
 from contextlib import suppress
 
-import jax
 from rich.text import Text
 
 from autofit_memplan._cli_output import at_work, rows, show
 from autofit_memplan._limit import parse_limit
 from autofit_memplan.budget import Device, read_budget
+from autofit_memplan.device import local_devices
 from autofit_memplan.errors import BudgetError, MemplanError
 from autofit_memplan.records import DeviceBudget
 from autofit_memplan.report import budget_report
@@ -61,12 +61,9 @@ def show_targets(options: argparse.Namespace) -> None:
 
 
 def _devices() -> list[Device]:
-    try:
-        devices = jax.local_devices()
-    except (RuntimeError, AssertionError) as error:  # the latter of a platform that is not here
-        raise BudgetError(f"JAX does not start: {error}") from error
-    with suppress(RuntimeError):  # where JAX_PLATFORMS leaves it out
-        devices = list(dict.fromkeys((*devices, *jax.local_devices(backend="cpu"))))
+    devices = local_devices()
+    with suppress(BudgetError):  # where JAX_PLATFORMS leaves it out
+        devices = list(dict.fromkeys((*devices, *local_devices("cpu"))))
     return devices
 
 

@@ -112,33 +112,34 @@ def _planner(
     """What is asked for, as a function of the budget alone."""
     extra: Any = {"cache": not options.no_cache, "excess_bytes": excess_bytes}
     if options.n is not None:
-        return lambda budget: plan_calls(
-            problem.function, problem.example, options.n, budget, **extra
+        what = f"a batch of {options.spec}"
+        make_plan = functools.partial(
+            plan_calls, problem.function, problem.example, options.n, **extra
         )
-    build_algorithm = _told(_builder(options.builder), say)
+    else:
+        what = f"the sampler that {options.builder or _BUILDER} builds"
+        make_plan = functools.partial(
+            plan_nss,
+            _told(_builder(options.builder), say),
+            loglikelihood_fn=problem.function,
+            logprior_fn=lambda position: jnp.zeros((), position.dtype),
+            n_dim=problem.n_dim,
+            n_live=options.n_live,
+            num_delete=options.num_delete,
+            num_inner_steps=options.num_inner_steps or max(5, 2 * problem.n_dim),
+            **extra,
+        )
 
-    def plan_sampler(budget: DeviceBudget) -> Plan:
+    def planned(budget: DeviceBudget) -> Plan:
         try:
-            return plan_nss(
-                build_algorithm,
-                loglikelihood_fn=problem.function,
-                logprior_fn=lambda position: jnp.zeros((), position.dtype),
-                n_dim=problem.n_dim,
-                n_live=options.n_live,
-                num_delete=options.num_delete,
-                num_inner_steps=options.num_inner_steps or max(5, 2 * problem.n_dim),
-                budget=budget,
-                **extra,
-            )
+            return make_plan(budget=budget)
         except MemplanError:
             raise
-        except Exception as error:  # whatever somebody else's builder raises
-            raise SpecError(
-                f"the sampler that {options.builder or _BUILDER} builds cannot be planned: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        except Exception as error:  # whatever somebody else's function or builder raises
+            said = f"{type(error).__name__}: {error}"
+            raise SpecError(f"{what} cannot be planned: {said}") from error
 
-    return plan_sampler
+    return planned
 
 
 def _told(build_algorithm: Callable, say: Say) -> Callable:

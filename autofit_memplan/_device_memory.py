@@ -8,7 +8,7 @@ from autofit_memplan._account import Account
 from autofit_memplan._allocator import AllocatorReading
 from autofit_memplan._nvml import CardReading
 from autofit_memplan.records import BudgetLine
-from autofit_memplan.units import MIB
+from autofit_memplan.units import MIB, format_bytes
 
 # Kept back on the card outside JAX's pool: the handles of cuBLAS, cuSOLVER and cuFFT and the
 # modules of programs not yet loaded, about 0.5 GB together, none of which the pool serves.
@@ -17,6 +17,8 @@ LIBRARY_RESERVE_BYTES = 512 * MIB
 # What those libraries take from the pool at their first call, whatever the batch: 85 to 103 MB
 # beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`), unless compiling took them.
 WORKSPACE_BYTES = 128 * MIB
+
+_AMPLE_BYTES = 2 * LIBRARY_RESERVE_BYTES  # outside the pool
 
 _CARD_LABEL = "free on the card"
 _WORKSPACES = BudgetLine(
@@ -67,6 +69,7 @@ def device_memory(allocator: AllocatorReading, card: CardReading) -> DeviceMemor
         accounts.append(_card_account(allocator, card))
     if allocator.pool.bytes is None:
         notes.append("JAX's allocator does not say how large its pool is; counted as all in use.")
+    notes += _little_beside_the_pool(allocator, card)
     return DeviceMemory(accounts, _largest_block(allocator, card), notes)
 
 
@@ -106,6 +109,29 @@ def _spare_bytes(allocator: AllocatorReading) -> int | None:
     if pool == 0:
         return 0
     return None if pool is None or in_use is None else max(pool - in_use, 0)
+
+
+def _little_beside_the_pool(allocator: AllocatorReading, card: CardReading) -> list[str]:
+    """What to do where the pool takes what CUDA needs, and XLA for arrays that are closed over.
+
+    XLA's ``CudaExecutor::CreateOrShareConstant`` takes these from the card, not from the pool.
+    """
+    limit, pool, free = allocator.limit.bytes, allocator.pool.bytes, card.free_bytes
+    if limit is None or pool is None or free is None or not allocator.is_taken_at_once:
+        return []
+    growth = max(limit - pool, 0)
+    if free - growth >= _AMPLE_BYTES:
+        return []
+    left = (
+        f"JAX is going to take {format_bytes(growth)} of the {format_bytes(free)} that are free on "
+        "the card."
+        if growth
+        else f"Outside JAX's pool {format_bytes(free)} are free on the card."
+    )
+    return [
+        f"{left} Should CUDA's libraries, or arrays that the likelihood closes over, find too "
+        "little there, set XLA_PYTHON_CLIENT_PREALLOCATE=false or a lower XLA_CLIENT_MEM_FRACTION."
+    ]
 
 
 def _largest_block(allocator: AllocatorReading, card: CardReading) -> int | None:

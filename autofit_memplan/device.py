@@ -6,10 +6,30 @@ from typing import Any
 
 import jax
 
+from autofit_memplan.errors import BudgetError
+
 
 def default_device() -> Any:
-    """The default ``jax.Device`` of this process: of `jax.default_device`, else the first here."""
+    """The default ``jax.Device`` of this process: of `jax.default_device`, else the first here.
+
+    Raises
+    ------
+    BudgetError
+        If JAX does not start.
+    """
     chosen = getattr(jax.config, "jax_default_device", None)
-    if isinstance(chosen, str):
-        return jax.local_devices(backend=chosen)[0]
-    return chosen or jax.local_devices()[0]
+    return local_devices(chosen)[0] if isinstance(chosen, str) else chosen or local_devices()[0]
+
+
+def local_devices(backend: str | None = None) -> list[Any]:
+    """The devices of this process on a platform, or on JAX's default one.
+
+    Raises
+    ------
+    BudgetError
+        If JAX does not start, or has no such platform.
+    """
+    try:
+        return jax.local_devices(backend=backend)
+    except (RuntimeError, AssertionError) as error:  # the latter of a platform that is not here
+        raise BudgetError(f"JAX does not start: {str(error) or 'no such platform'}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from autofit_memplan.jaxprs import constant_bytes, findings
 from autofit_memplan.records import Footprint
 from autofit_memplan.scratch import library_scratch
 from autofit_memplan.targets import find_target
+from autofit_memplan.units import format_bytes
 
 
 class Program(NamedTuple):
@@ -76,23 +78,27 @@ def compile_program(
     options = compiler_options(platform, is_here=target is None)
     device = None if target is None else find_target(target)
     if device is None:
-        warnings, lifted_bytes = (), 0
+        remarks, lifted_bytes = (), 0
 
-        @functools.cache
         def compile_now() -> Any:
             return traced.lower().compile(compiler_options=options or None)
 
     else:
         detached = detach(traced, device, options)
-        warnings, lifted_bytes = detached.warnings, detached.constant_bytes
-        compile_now = functools.cache(detached.compile)
+        remarks, lifted_bytes = detached.warnings, detached.constant_bytes
+        compile_now = detached.compile
 
+    compiled = functools.cache(compile_now)
     key = program_key(traced, platform, device, options) if cache else None
     known = load(key, Analysis) if key else None
-    analysis = known or _analysis(compile_now(), platform)
-    seconds = 0.0 if known else time.perf_counter() - start
-    if key and not known:
-        store(key, analysis)
+    if key and known:
+        analysis, seconds = known, 0.0
+        compiled = functools.cache(functools.partial(_compile_known, compile_now, key, known))
+    else:
+        analysis = _analysis(compiled(), platform)
+        seconds = time.perf_counter() - start
+        if key:
+            store(key, analysis)
     footprint = Footprint(
         # Where large constants are arguments they are still counted as what they are.
         argument_bytes=max(analysis.argument_bytes - lifted_bytes, 0),
@@ -104,8 +110,26 @@ def compile_program(
         compile_seconds=seconds,
         from_cache=known is not None,
     )
-    warnings = (*findings(traced.jaxpr), *warnings, *analysis.warnings)
-    return Program(footprint, warnings, compile_now, key)
+    remarks = (*findings(traced.jaxpr), *remarks, *analysis.warnings)
+    return Program(footprint, remarks, compiled, key)
+
+
+def _compile_known(compile_now: Callable[[], Any], key: str, known: Analysis) -> Any:
+    """Compile what the plan cache has figures of, and correct them where they are too small.
+
+    A live GPU times kernels while it compiles, and may take others than the last time.
+    """
+    executable = compile_now()
+    temp_bytes = getattr(executable.memory_analysis(), "temp_size_in_bytes", 0)
+    if temp_bytes > known.temp_bytes:
+        store(key, known.model_copy(update={"temp_bytes": temp_bytes}))
+        warnings.warn(
+            f"a program has {format_bytes(temp_bytes)} of temporaries, of which the plan cache "
+            f"knew {format_bytes(known.temp_bytes)}: it has been compiled another way this time. "
+            "The next plan will count them.",
+            stacklevel=2,
+        )
+    return executable
 
 
 def _analysis(executable: Any, platform: str) -> Analysis:

@@ -104,6 +104,8 @@ def test_the_planner_asks_for_no_more_than_both_do():
     both, planner = projects()
     assert set(planner["dependencies"]) < set(both["dependencies"])
     assert not any("blackjax" in requirement for requirement in planner["dependencies"])
+    extra = "optional-dependencies"
+    assert planner[extra] == {"targets": both[extra]["targets"]}
 
 
 def test_the_planner_works_alone(wheels, tmp_path):

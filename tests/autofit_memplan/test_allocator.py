@@ -99,7 +99,7 @@ def test_preallocation_backs_off_by_tenths_once(environment, preallocates, pool,
     stats = {"bytes_limit": 1000, "bytes_in_use": 0, "pool_bytes": pool}
     reading = read_allocator(device(stats), CardReading(free, "NVML", 2000))
     assert reading.limit.bytes == (reach if preallocates else 1000)
-    assert bool(reading.notes) == (preallocates and pool == 0 and reach < 1000)
+    assert reading.is_taken_at_once is preallocates
 
 
 def test_a_limit_of_zero_is_no_limit():

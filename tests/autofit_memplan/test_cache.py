@@ -51,6 +51,17 @@ def test_a_known_program_is_not_compiled_until_it_is_asked_for(compiled):
     assert stats.temp_size_in_bytes == again.footprint.temp_bytes >= 64 * 64 * 4
 
 
+def test_a_program_that_is_compiled_to_need_more_than_was_known_is_counted_the_next_time():
+    first = compile_cached()
+    known = cache.load(first.key, cache.Analysis)
+    cache.store(first.key, known.model_copy(update={"temp_bytes": 1024}))
+    again = compile_cached()
+    assert again.footprint.temp_bytes == 1024
+    with pytest.warns(UserWarning, match=r"of which the plan cache knew 1\.0 KiB"):
+        assert again.executable is again.executable
+    assert figures(compile_cached()) == figures(first)
+
+
 def test_a_plan_made_again_compiles_nothing_and_says_so(compiled):
     budget = read_budget(limit="40 MiB")
     first = plan_calls(make(), SHAPE, 20, budget)

@@ -387,6 +387,12 @@ def test_a_sweep_of_nothing_says_so_by_its_code(memplan, what, code, words):
     assert ("batch" in out) == ("alone_only" not in what)
 
 
+def test_a_batch_that_cannot_be_made_is_no_traceback(memplan):
+    code, _, err = memplan("plan cli_module:alone_only --n-dim 2 --n 3")
+    assert code == cli.BAD_INPUT
+    assert "a batch of cli_module:alone_only cannot be planned: NotImplementedError" in err
+
+
 @needs_gpu_compiler
 def test_a_sweep_for_a_target_is_predicted(memplan):
     code, out, _ = memplan("sweep cli_module:with_example --chunks 2,8 --target h100")
@@ -420,10 +426,13 @@ def test_devices_of_another_platform_than_the_cpu_s_need_no_cpu(memplan, monkeyp
     assert memplan("devices --limit nonsense")[0] == cli.BAD_INPUT
 
 
-def test_jax_that_does_not_start_is_said():
+@pytest.mark.parametrize(
+    "command", ["devices", "plan jax.numpy:sum --n-dim 2 --n 3", "sweep jax.numpy:sum --n-dim 2"]
+)
+def test_jax_that_does_not_start_is_said(command):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cuda"}
-    command = [sys.executable, "-m", "autofit_memplan", "devices"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    words = [sys.executable, "-m", "autofit_memplan", *shlex.split(command)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
     if done.returncode == cli.SUCCESS:
         pytest.skip("there is a GPU here")
     assert done.returncode == cli.BAD_INPUT

@@ -48,6 +48,22 @@ def test_a_pool_that_is_not_known_holds_nothing_spare(in_use, pool):
     assert any("how large its pool is" in note for note in memory.notes) == (pool is None)
 
 
+@pytest.mark.parametrize(
+    ("free_bytes", "pool", "at_once", "said"),
+    [
+        (62 * GIB, 0, True, ""),
+        (61 * GIB - 1, 0, True, "JAX is going to take 60.0 GiB of the 61.0 GiB that are free on"),
+        (61 * GIB - 1, 0, False, ""),
+        (GIB, 60 * GIB, True, ""),
+        (GIB // 4, 60 * GIB, True, "Outside JAX's pool 256.0 MiB are free on the card."),
+    ],
+)
+def test_too_little_beside_the_pool_is_said(free_bytes, pool, at_once, said):
+    reading = allocator(60 * GIB, 0, pool)._replace(is_taken_at_once=at_once)
+    notes = device_memory(reading, free(free_bytes)).notes
+    assert [note.startswith(said) for note in notes] == [True] * bool(said)
+
+
 def test_nvml_unknown_is_said_and_is_not_zero():
     memory = device_memory(allocator(60 * GIB, 1, 0), unknown("Insufficient Permissions"))
     (account,) = memory.accounts

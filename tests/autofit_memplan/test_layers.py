@@ -11,8 +11,8 @@ PLANNER = ROOT / "autofit_memplan"
 # Each file imports from rows above its own only, and files of one row not from each other.
 ROWS = [
     ["units", "_cuda_driver", "processor"],
-    ["errors", "solver", "jaxprs", "_hlo", "_nvml", "compiler", "device"],
-    ["records", "targets", "_portable", "_cpu_scratch", "chunked"],
+    ["errors", "solver", "jaxprs", "_hlo", "_nvml", "compiler"],
+    ["device", "records", "targets", "_portable", "_cpu_scratch", "chunked"],
     ["scratch"],
     ["_limit", "_account", "_allocator", "_compile_only", "cache", "report"],
     ["_host_memory", "_device_memory", "footprint", "fast"],

@@ -139,6 +139,20 @@ def test_at_one_call_the_error_is_clear():
     assert plan.compiled == [4, 2, 1]
 
 
+def test_an_array_that_has_no_room_outside_the_pool_is_no_matter_of_chunks():
+    def run(chunk, x):
+        raise jax.errors.JaxRuntimeError(
+            "INTERNAL: Failed to allocate 98697216 bytes for new constant"
+        )
+
+    plan = Planned(4, run)
+    with pytest.raises(
+        OutOfMemoryError, match=r"closes over .*XLA_PYTHON_CLIENT_PREALLOCATE=false"
+    ):
+        adaptive(plan)(1)
+    assert plan.compiled == [4]
+
+
 def test_another_error_is_raised_as_it_is():
     def run(chunk, x):
         raise jax.errors.JaxRuntimeError("INTERNAL: CpuCallback error: ValueError: no such table")

@@ -202,6 +202,13 @@ class AdaptiveProgram:
         self._executables.clear()
         self._plan.release(self._name)
         gc.collect()
+        if "for new constant" in cause:  # which is as large for any chunk
+            raise OutOfMemoryError(
+                f"no memory for an array that the likelihood closes over ({cause}). XLA takes it "
+                "from the card, not from JAX's pool: set XLA_PYTHON_CLIENT_PREALLOCATE=false, or a "
+                "lower XLA_CLIENT_MEM_FRACTION, before Python starts, and run the same script "
+                "again."
+            )
         if self.chunk_size == 1:
             raise OutOfMemoryError(
                 f"out of memory in {self._name}, one likelihood call at a time ({cause}). What was "
