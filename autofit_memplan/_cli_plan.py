@@ -20,7 +20,7 @@ from autofit_memplan.measure import Job
 from autofit_memplan.planner import plan_calls, plan_nss
 from autofit_memplan.plots import draw_plans, require_matplotlib
 from autofit_memplan.records import DeviceBudget, Plan
-from autofit_memplan.specs import Problem, SpecError, load_problem, resolve, value_at_example
+from autofit_memplan.specs import Problem, SpecError, load_problem, resolve, shown, value_at_example
 from autofit_memplan.targets import TARGETS
 from autofit_memplan.units import format_bytes
 
@@ -136,8 +136,7 @@ def _planner(
         except MemplanError:
             raise
         except Exception as error:  # whatever somebody else's function or builder raises
-            said = f"{type(error).__name__}: {error}"
-            raise SpecError(f"{what} cannot be planned: {said}") from error
+            raise SpecError(f"{what} cannot be planned: {shown(error)}") from error
 
     return planned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jax
@@ -32,4 +33,10 @@ def local_devices(backend: str | None = None) -> list[Any]:
     try:
         return jax.local_devices(backend=backend)
     except (RuntimeError, AssertionError) as error:  # the latter of a platform that is not here
-        raise BudgetError(f"JAX does not start: {str(error) or 'no such platform'}") from error
+        where = (
+            repr(backend) if backend else f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')!r}"
+        )
+        raise BudgetError(
+            f"JAX does not start with {where} ({str(error) or 'no such device'}). "
+            "Set JAX_PLATFORMS=cpu to use the CPU."
+        ) from error

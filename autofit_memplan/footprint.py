@@ -93,7 +93,9 @@ def compile_program(
     known = load(key, Analysis) if key else None
     if key and known:
         analysis, seconds = known, 0.0
-        compiled = functools.cache(functools.partial(_compile_known, compile_now, key, known))
+        compiled = functools.cache(
+            functools.partial(_compile_known, compile_now, key, known, platform)
+        )
     else:
         analysis = _analysis(compiled(), platform)
         seconds = time.perf_counter() - start
@@ -114,19 +116,20 @@ def compile_program(
     return Program(footprint, remarks, compiled, key)
 
 
-def _compile_known(compile_now: Callable[[], Any], key: str, known: Analysis) -> Any:
+def _compile_known(compile_now: Callable[[], Any], key: str, known: Analysis, platform: str) -> Any:
     """Compile what the plan cache has figures of, and correct them where they are too small.
 
     A live GPU times kernels while it compiles, and may take others than the last time.
     """
     executable = compile_now()
-    temp_bytes = getattr(executable.memory_analysis(), "temp_size_in_bytes", 0)
-    if temp_bytes > known.temp_bytes:
-        store(key, known.model_copy(update={"temp_bytes": temp_bytes}))
+    found = _analysis(executable, platform)
+    needs, knew = (each.temp_bytes + each.scratch_bytes for each in (found, known))
+    if needs > knew:
+        store(key, found)
         warnings.warn(
-            f"a program has {format_bytes(temp_bytes)} of temporaries, of which the plan cache "
-            f"knew {format_bytes(known.temp_bytes)}: it has been compiled another way this time. "
-            "The next plan will count them.",
+            f"a program has {format_bytes(needs)} of temporaries and scratch, of which the plan "
+            f"cache knew {format_bytes(knew)}: it has been compiled another way this time. The "
+            "next plan will count them.",
             stacklevel=2,
         )
     return executable

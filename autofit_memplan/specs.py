@@ -74,7 +74,7 @@ def resolve(spec: str) -> Callable:
                 f"there is no module {missing!r} (from {spec!r}). Run the command from the folder "
                 "that holds it, or add that folder to PYTHONPATH"
             ) from error
-        raise SpecError(f"importing {module_name!r} fails: {_shown(error)}") from error
+        raise SpecError(f"importing {module_name!r} fails: {shown(error)}") from error
     for part in name.split("."):
         if not hasattr(found, part):
             near = difflib.get_close_matches(part, dir(found), n=3)
@@ -145,13 +145,13 @@ def value_at_example(problem: Problem, budget: DeviceBudget) -> float | None:
     try:
         program = compile_program(problem.function, problem.example, platform=budget.platform)
     except jax.errors.JaxRuntimeError as error:
-        raise SpecError(f"{problem.spec} cannot be compiled: {_shown(error)}") from error
+        raise SpecError(f"{problem.spec} cannot be compiled: {shown(error)}") from error
     if not budget.holds(program.footprint):
         return None
     try:
         value = float(program.executable(problem.example))
     except Exception as error:
-        raise SpecError(f"{problem.spec} fails at {problem.origin}: {_shown(error)}") from error
+        raise SpecError(f"{problem.spec} fails at {problem.origin}: {shown(error)}") from error
     if math.isnan(value):
         raise SpecError(
             f"{problem.spec} is NaN at {problem.origin}. Name a factory that returns (function, "
@@ -175,7 +175,7 @@ def _made_by_factory(spec: str, found: Callable) -> tuple[Callable, Any]:
     try:
         made = found()
     except Exception as error:
-        raise SpecError(f"the factory {spec} fails: {_shown(error)}") from error
+        raise SpecError(f"the factory {spec} fails: {shown(error)}") from error
     function, example = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not callable(function):
         raise SpecError(
@@ -200,7 +200,7 @@ def _vector(spec: str, example: Any, dtype: str) -> np.ndarray:
     try:
         vector = np.asarray(example, dtype)
     except (TypeError, ValueError) as error:
-        raise SpecError(f"{spec}'s example is no vector of numbers: {_shown(error)}") from error
+        raise SpecError(f"{spec}'s example is no vector of numbers: {shown(error)}") from error
     if vector.ndim != 1 or not len(vector):
         raise SpecError(
             f"{spec}'s example has shape {vector.shape}; it must be one vector, shape (n_dim,)"
@@ -214,7 +214,7 @@ def _check_output(problem: Problem) -> None:
     except Exception as error:
         raise SpecError(
             f"JAX cannot trace {problem.spec} with a {problem.example.dtype} vector of "
-            f"{problem.n_dim}: {_shown(error)}"
+            f"{problem.n_dim}: {shown(error)}"
         ) from error
     shape, dtype = getattr(output, "shape", None), getattr(output, "dtype", None)
     if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
@@ -225,7 +225,7 @@ def _check_output(problem: Problem) -> None:
         )
 
 
-def _shown(error: BaseException) -> str:
+def shown(error: BaseException) -> str:
     """Type and first line: JAX's own messages go on for pages."""
     first_line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first_line}"

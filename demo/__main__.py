@@ -50,14 +50,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def dataset_tag(options: argparse.Namespace, imaging: Imaging) -> str:
-    """A name for the pixels that are fitted, for a finished fit of the same is loaded.
+    """A name for the data, so that a finished fit is loaded for the same pixels only.
 
     Parameters
     ----------
     options
         Of the command line; they cut out the pixels.
     imaging
-        Tells folders of one name apart, and what is in a folder now from what was.
+        Its content is part of the name where it comes from a folder.
     """
     source = f"simulated_{options.seed}"
     if options.data is not None:

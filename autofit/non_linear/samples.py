@@ -168,7 +168,7 @@ class Samples:
 
     def median_pdf(self, as_instance: bool = True) -> Any:
         """Median of each parameter, marginalised over the others; see `weighted_quantile`."""
-        return self._marginals(self._quantiles((0.5,))[0], as_instance)
+        return self._marginals(self._quantiles((0.5,), as_instance)[0], as_instance)
 
     def values_at_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Bounds of each parameter's central interval of `sigma` Gaussian standard deviations.
@@ -178,21 +178,23 @@ class Samples:
         list of (lower, upper), or an instance
             Instances hold an array of the two bounds where the parameter's value would be.
         """
-        lower, upper = self._quantiles(sigma_probabilities(sigma))
+        lower, upper = self._quantiles(sigma_probabilities(sigma), as_instance)
         return self._pairs(lower, upper, as_instance)
 
     def values_at_lower_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Lower bound of each parameter; see `values_at_sigma`."""
-        return self._marginals(self._quantiles(sigma_probabilities(sigma))[0], as_instance)
+        lower, _ = self._quantiles(sigma_probabilities(sigma), as_instance)
+        return self._marginals(lower, as_instance)
 
     def values_at_upper_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Upper bound of each parameter; see `values_at_sigma`."""
-        return self._marginals(self._quantiles(sigma_probabilities(sigma))[1], as_instance)
+        _, upper = self._quantiles(sigma_probabilities(sigma), as_instance)
+        return self._marginals(upper, as_instance)
 
     def errors_at_sigma(self, sigma: float, as_instance: bool = True) -> Any:
         """Distances from the median to the lower and upper bounds of `values_at_sigma`."""
         low, high = sigma_probabilities(sigma)
-        lower, median, upper = self._quantiles((low, 0.5, high))
+        lower, median, upper = self._quantiles((low, 0.5, high), as_instance)
         return self._pairs(median - lower, upper - median, as_instance)
 
     def draw_randomly_via_pdf(
@@ -274,29 +276,24 @@ class Samples:
             return self.model.instance_from_vector(values, ignore_assertions=True)
         return values
 
-    @cached_property
-    def _quantities(self) -> NDArray[np.float64]:
-        """Of every sample the parameters, and beyond the n_dim of them what the model computes."""
-        with np.errstate(all="ignore"):
-            columns = self.model.quantities_from_vector(self.parameters.T)
-        return np.column_stack(columns) if columns else self.parameters
-
-    def _quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
-        return weighted_quantile(self._quantities, self.weights, probabilities)
+    def _quantiles(self, probabilities: Sequence[float], as_instance: bool) -> NDArray[np.float64]:
+        """Of the parameters, and for an instance of what its model computes from them as well."""
+        values = self.parameters
+        if as_instance:
+            with np.errstate(all="ignore"):
+                values = np.column_stack(self.model.quantities_from_vector(values.T))
+        return weighted_quantile(values, self.weights, probabilities)
 
     def _marginals(self, quantities: NDArray[np.float64], as_instance: bool) -> Any:
         values = quantities.tolist()
-        if as_instance:
-            return self.model.instance_from_quantities(values)
-        return values[: self.model.prior_count]
+        return self.model.instance_from_quantities(values) if as_instance else values
 
     def _pairs(
         self, first: NDArray[np.float64], second: NDArray[np.float64], as_instance: bool
     ) -> Any:
         if as_instance:
             return self.model.instance_from_quantities(list(np.column_stack((first, second))))
-        pairs = list(zip(first.tolist(), second.tolist(), strict=True))
-        return pairs[: self.model.prior_count]
+        return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:

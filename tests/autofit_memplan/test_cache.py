@@ -57,7 +57,7 @@ def test_a_program_that_is_compiled_to_need_more_than_was_known_is_counted_the_n
     cache.store(first.key, known.model_copy(update={"temp_bytes": 1024}))
     again = compile_cached()
     assert again.footprint.temp_bytes == 1024
-    with pytest.warns(UserWarning, match=r"of which the plan cache knew 1\.0 KiB"):
+    with pytest.warns(UserWarning, match="the plan cache knew"):
         assert again.executable is again.executable
     assert figures(compile_cached()) == figures(first)
 

@@ -129,11 +129,13 @@ def test_a_lock_from_another_machine_is_watched_though_the_os_lock_is_free(tmp_p
 def test_a_lock_that_its_owner_gives_back_while_it_is_watched_is_taken(
     tmp_path, holder, without_locks
 ):
-    """A heart that beats once a minute; the owner ends in order before that."""
-    process = holder("no-locks", beat_seconds=60)
-    threading.Timer(0.5, process.communicate).start()
+    """Its heart beats every ten seconds, and it ends in order before that."""
+    process = holder("no-locks", beat_seconds=10)
+    ending = threading.Timer(0.5, process.communicate)
+    ending.start()
     with folder_lock(tmp_path, beat_seconds=1.0):
-        assert process.wait(timeout=30) == 0
+        ending.join()
+        assert process.returncode == 0
         assert Owner.model_validate_json((tmp_path / LOCK_FILE).read_bytes()).pid == os.getpid()
     assert not list(tmp_path.iterdir())
 

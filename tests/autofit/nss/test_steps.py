@@ -275,6 +275,36 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
     assert_same_bits(survivor, next_one)
 
 
+@pytest.mark.parametrize("left", [2, 1], ids=["the best still works", "nor does the best"])
+def test_where_a_larger_chunk_fails_the_next_run_begins_with_what_went_on(
+    left, smaller_wins, samplings, monkeypatch
+):
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", 2, is_settled=False)
+    made = Sampling._program
+
+    def failing(self, name, *arguments):
+        program, most = made(self, name, *arguments), [N_STEP - 1]
+        compiled = program._compiled
+
+        def as_memory_allows():
+            if name == "step" and program.chunk_size > most[0]:
+                most[0] = left
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            return compiled()
+
+        program._compiled = as_memory_allows
+        return program
+
+    monkeypatch.setattr(Sampling, "_program", failing)
+    fit(chunk_size="auto")
+    assert len(samplings[1].refused) == 1 and len(samplings[1].lowered) == 2 - left
+    monkeypatch.setattr(Sampling, "_program", made)
+    fit(chunk_size="auto")
+    plan = samplings[2]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (left, "unfinished search")
+
+
 def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(
     smaller_wins, samplings, monkeypatch
 ):

@@ -88,16 +88,18 @@ def folder_lock(folder: Path | None, beat_seconds: float = 10.0) -> Iterator[Non
     heart = threading.Thread(
         target=_beat, args=(path, beat_seconds, ended), name="autofit-lock", daemon=True
     )
-    heart.start()
     try:
-        yield
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+            # Before the OS lock ends: who opened the file in the meantime sees that it is gone.
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                path.unlink()
     finally:
-        ended.set()
-        heart.join()
-        # Before the OS lock ends: who opened the file in the meantime sees that it is gone.
-        with suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            path.unlink()
         os.close(descriptor)
 
 
@@ -169,6 +171,8 @@ def _take(path: Path, descriptor: int, has_os_lock: bool, beat_seconds: float) -
     if not has_os_lock:
         time.sleep(0.1 * beat_seconds)  # of two that start together, the last to write stays
         now = _owner(path)
+        if now is None and not path.exists():
+            return False
         if now is not None and now.token != this.token:
             raise _refusal(path, now)
     return True

@@ -127,6 +127,7 @@ class TunedStep:
 
         The system may kill a process for its memory. If every run tried the same, none would end.
         """
+        self._is_remembered = True
         self._plan.remember("step", tuner.best)
         try:
             yield
