@@ -35,6 +35,7 @@ def nautilus(problem: Problem, settings: Settings) -> Fitter:
             lambda unit: unit,
             lambda points: np.asarray(compiled["batch"](points)),
             n_dim=problem.n_dim,
+            n_live=settings.n_live_nautilus,
             n_batch=N_BATCH,
             vectorized=True,
             pass_dict=False,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.machine import changed
 from benchmarks.result_file import read_result, refuse_mixing
 from benchmarks.samplers.records import Fit, Job, Missing
+from benchmarks.samplers.settings import Settings
 
 
 class Result(BaseModel):
@@ -41,8 +42,9 @@ class Result(BaseModel):
             If the file holds something else, or was measured elsewhere or with other settings.
         """
         old = read_result(Result, path, "result")
-        keys = old.settings.keys() | self.settings.keys()
-        others = sorted(k for k in keys if old.settings.get(k) != self.settings.get(k))
+        was = Settings().model_dump() | old.settings  # what was no option yet had its default
+        keys = was.keys() | self.settings.keys()
+        others = sorted(k for k in keys if was.get(k) != self.settings.get(k))
         refuse_mixing(path, others + changed(old.machine, self.machine[-1]))
         return old.model_copy(update={"machine": old.machine + self.machine})
 

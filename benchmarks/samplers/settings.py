@@ -17,7 +17,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_live: int = 250
-    """Not of nautilus, which trains its networks on them: there it is its default, 2,000."""
+    """Not of nautilus, which trains its networks on them."""
+    n_live_nautilus: int = 2_000
+    """Its default."""
     num_delete: int = 50
     termination: float = -3.0
     n_eff: int = 10_000

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from benchmarks.machine import machine
 from benchmarks.samplers.command import run_job
 from benchmarks.samplers.outcome import kish, moments
 from benchmarks.samplers.problems import PROBLEMS, correlated, rosenbrock, shells
 from benchmarks.samplers.records import Job
 from benchmarks.samplers.report import log_ticks, tables
+from benchmarks.samplers.result import Result
 from benchmarks.samplers.runs import SAMPLERS
 from benchmarks.samplers.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).parents[2]
-SMALL = Settings(n_live=100, num_delete=20, n_eff=500)
+SMALL = Settings(n_live=100, n_live_nautilus=500, num_delete=20, n_eff=500)
 
 
 def job(sampler, settings=SMALL, timeout=100):
@@ -89,6 +91,18 @@ def test_a_small_fit_finds_the_evidence(sampler):
         assert 0.35 < share < 1  # lockstep wastes about half, nothing can be above 1
     [table] = tables([fit])
     assert table.row_count == 1
+
+
+def test_a_file_of_before_an_option_was_there_was_measured_with_its_default(tmp_path):
+    def result(**settings):
+        return Result(machine=[machine()], settings=Settings(**settings).model_dump())
+
+    old = result()
+    del old.settings["n_live_nautilus"]
+    (tmp_path / "old.json").write_text(old.model_dump_json())
+    assert len(result().going_on_from(tmp_path / "old.json").machine) == 2
+    with pytest.raises(ValueError, match="n_live_nautilus"):
+        result(n_live_nautilus=500).going_on_from(tmp_path / "old.json")
 
 
 def test_a_failure_is_passed_on():
