@@ -5,6 +5,7 @@ import logging
 import shutil
 import threading
 from concurrent.futures import wait
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import jax
@@ -64,6 +65,28 @@ def compiled_at(monkeypatch):
 
     monkeypatch.setattr(Plan, "at_chunk", recording)
     return chunks
+
+
+@contextmanager
+def before_each_step(hook):
+    """Calls ``hook(chunk_size)`` before every device call of a step while it lasts."""
+    made = Sampling._program
+
+    def watched(self, name, *arguments):
+        program = made(self, name, *arguments)
+        compiled = program._compiled
+
+        def hooked():
+            if name == "step":
+                hook(program.chunk_size)
+            return compiled()
+
+        program._compiled = hooked
+        return program
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sampling, "_program", watched)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -249,22 +272,14 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
     """The plan cache is copied while two calls at once run for the first time."""
     fit(chunk_size="auto", max_iterations=1)
     samplings[0]._plan.remember("step", 1, is_settled=False)
-    made, left_behind = Sampling._program, tmp_path / "left behind"
+    left_behind = tmp_path / "left behind"
 
-    def watched(self, name, *arguments):
-        program = made(self, name, *arguments)
-        compiled = program._compiled
+    def copy(chunk_size):
+        if chunk_size == 2 and not left_behind.exists():
+            shutil.copytree(plan_cache, left_behind)
 
-        def copying():
-            if name == "step" and program.chunk_size == 2 and not left_behind.exists():
-                shutil.copytree(plan_cache, left_behind)
-            return compiled()
-
-        program._compiled = copying
-        return program
-
-    monkeypatch.setattr(Sampling, "_program", watched)
-    survivor = fit(chunk_size="auto")
+    with before_each_step(copy):
+        survivor = fit(chunk_size="auto")
     assert [trial.chunk_size for trial in samplings[1].trials] == LADDER
     monkeypatch.setenv(FOLDER_VARIABLE, str(left_behind))
     compiled_at.clear()
@@ -277,58 +292,38 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
 
 @pytest.mark.parametrize("left", [2, 1], ids=["the best still works", "nor does the best"])
 def test_where_a_larger_chunk_fails_the_next_run_begins_with_what_went_on(
-    left, smaller_wins, samplings, monkeypatch
+    left, smaller_wins, samplings
 ):
     fit(chunk_size="auto", max_iterations=1)
     samplings[0]._plan.remember("step", 2, is_settled=False)
-    made = Sampling._program
+    most = N_STEP - 1
 
-    def failing(self, name, *arguments):
-        program, most = made(self, name, *arguments), [N_STEP - 1]
-        compiled = program._compiled
+    def as_memory_allows(chunk_size):
+        nonlocal most
+        if chunk_size > most:
+            most = left
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-        def as_memory_allows():
-            if name == "step" and program.chunk_size > most[0]:
-                most[0] = left
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-            return compiled()
-
-        program._compiled = as_memory_allows
-        return program
-
-    monkeypatch.setattr(Sampling, "_program", failing)
-    fit(chunk_size="auto")
+    with before_each_step(as_memory_allows):
+        fit(chunk_size="auto")
     assert len(samplings[1].refused) == 1 and len(samplings[1].lowered) == 2 - left
-    monkeypatch.setattr(Sampling, "_program", made)
     fit(chunk_size="auto")
     plan = samplings[2]._plan
     assert (plan.step.chunk_size, plan.step.chosen_by) == (left, "unfinished search")
 
 
-def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(
-    smaller_wins, samplings, monkeypatch
-):
+def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(smaller_wins, samplings):
     fit(chunk_size="auto", max_iterations=1)
     samplings[0]._plan.remember("step", N_STEP)
-    made = Sampling._program
 
-    def failing(self, name, *arguments):
-        program = made(self, name, *arguments)
-        compiled = program._compiled
+    def at_most_two(chunk_size):
+        if chunk_size > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-        def at_most_two():
-            if name == "step" and program.chunk_size > 2:
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-            return compiled()
-
-        program._compiled = at_most_two
-        return program
-
-    monkeypatch.setattr(Sampling, "_program", failing)
-    fit(chunk_size="auto")
+    with before_each_step(at_most_two):
+        fit(chunk_size="auto")
     assert samplings[1]._plan.step.chosen_by == "earlier run"
     assert len(samplings[1].lowered) == 1
-    monkeypatch.setattr(Sampling, "_program", made)
     fit(chunk_size="auto")
     plan = samplings[2]._plan
     assert (plan.step.chunk_size, plan.step.chosen_by) == (2, "unfinished search")
