@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 
 # Full size, its programs within 8 GiB, on the CPU; 20 minutes on two cores.
 demo-hst: $(VENV)/.demo
-	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst
+	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst $(if $(OUTPUT),--output $(OUTPUT))
 
 # Most tests keep one core busy.
 test: $(VENV)/.test

@@ -14,8 +14,9 @@ from autofit_memplan.units import MIB, format_bytes
 # modules of programs not yet loaded, about 0.5 GB together, none of which the pool serves.
 LIBRARY_RESERVE_BYTES = 512 * MIB
 
-# What those libraries take from the pool at their first call, whatever the batch: 85 to 103 MB
-# beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`), unless compiling took them.
+# What those libraries take from the pool at their first call, whatever the batch: 69 to 101 MB
+# beyond XLA's own figures on an H100, and once 151 (`python -m benchmarks.gpu`), unless compiling
+# took them.
 WORKSPACE_BYTES = 128 * MIB
 
 _AMPLE_BYTES = 2 * LIBRARY_RESERVE_BYTES  # outside the pool

@@ -41,6 +41,22 @@ _MOST_BALLAST = 8  # arrays; one does unless putting it there takes more for a m
 _BALLAST_SHARE = 1 / 8  # of what was never used; more could be missing in the call
 
 
+class Growth(NamedTuple):
+    """What was taken at the peak, on top of what was held before.
+
+    Attributes
+    ----------
+    total_bytes
+        All of it.
+    own_bytes
+        On a CPU, at the peak of all but pages of files: library code that is read in where it is
+        first used is none. ``None`` on a GPU.
+    """
+
+    total_bytes: int
+    own_bytes: int | None = None
+
+
 class Job(NamedTuple):
     """A batch of `chunk_size` calls of what `spec` names, for a fresh process to make."""
 
@@ -141,13 +157,17 @@ def measure_here(job: Job) -> tuple[DeviceBudget, Batch]:
         jax.block_until_ready(program.executable(examples))
 
     try:
-        grown_bytes = peak_growth(default_device(), run)
+        growth = peak_growth(default_device(), run)
         seconds = _timed(run)
     except (jax.errors.JaxRuntimeError, MeasureError) as error:
         note = f"failed: {str(error).partition(chr(10))[0]}"
         return budget, batch.model_copy(update={"note": note})
     quartiles = tuple(map(float, np.quantile(seconds, (0.25, 0.5, 0.75))))
-    measured = {"grown_bytes": grown_bytes, "wall_seconds": quartiles, "repeats": len(seconds)}
+    measured = {
+        "grown_bytes": growth.total_bytes,
+        "wall_seconds": quartiles,
+        "repeats": len(seconds),
+    }
     return budget, batch.model_copy(update=measured)
 
 
@@ -196,7 +216,7 @@ def held_to_the_peak(device: Any) -> Iterator[None]:
             array.delete()
 
 
-def peak_growth(device: Any, run: Callable[[], None]) -> int:
+def peak_growth(device: Any, run: Callable[[], None]) -> Growth:
     """Bytes that `run` takes at its peak, on top of what is held before it.
 
     Parameters
@@ -217,21 +237,26 @@ def peak_growth(device: Any, run: Callable[[], None]) -> int:
         with held_to_the_peak(device):
             before = device.memory_stats()["bytes_in_use"]
             run()
-            return device.memory_stats()["peak_bytes_in_use"] - before
+            return Growth(device.memory_stats()["peak_bytes_in_use"] - before)
     if device.platform != "cpu":
         raise MeasureError(
             f"the allocator of {device.device_kind} keeps no account of its memory; unset "
             "XLA_PYTHON_CLIENT_ALLOCATOR to measure"
         )
     process, stop = psutil.Process(), threading.Event()
-    before = process.memory_info().rss
-    seen = [before]
+    seen: list[Growth] = []
+
+    def look() -> None:
+        held = process.memory_info()
+        of_files = getattr(held, "shared", 0)  # which Linux tells
+        seen.append(Growth(held.rss, held.rss - of_files))
 
     def watch() -> None:
         while not stop.is_set():
-            seen.append(process.memory_info().rss)
+            look()
             time.sleep(_SAMPLE_SECONDS)
 
+    look()
     thread = threading.Thread(target=watch)
     thread.start()
     try:
@@ -239,7 +264,8 @@ def peak_growth(device: Any, run: Callable[[], None]) -> int:
     finally:
         stop.set()
         thread.join()
-    return max(seen) - before
+    totals, owns = zip(*seen, strict=True)
+    return Growth(max(totals) - totals[0], max(owns) - owns[0])
 
 
 def _timed(run: Callable[[], None]) -> list[float]:

@@ -10,10 +10,12 @@ iterations are far too few for an evidence: one call takes seconds on a CPU.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +28,8 @@ from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit_memplan.measure import peak_growth
 from autofit_memplan.records import ProgramPlan
 from autofit_memplan.units import format_bytes
+from benchmarks.machine import machine
+from benchmarks.result_file import write_whole
 from benchmarks.samplers.problems import lens_cell
 from benchmarks.samplers.runs import prepared
 
@@ -51,13 +55,26 @@ class Measured(NamedTuple):
     measured_bytes: int
     seconds: float
 
+    def record(self) -> dict[str, Any]:
+        """What a file says of it."""
+        plan = self.plan
+        return {
+            "program": plan.name,
+            "calls": plan.n,
+            "chunk_size": plan.chunk_size,
+            "predicted_bytes": plan.predicted_bytes,
+            "measured_bytes": self.measured_bytes,
+            "unchunked_bytes": plan.unchunked_bytes,
+            "seconds": self.seconds,
+        }
+
     @property
     def error(self) -> float:
         """Of the prediction, as a share of what was measured."""
         return self.plan.predicted_bytes / self.measured_bytes - 1.0
 
 
-def demonstrate(spec: str, search: af.NSS, say: Callable[[Any], None]) -> None:
+def demonstrate(spec: str, search: af.NSS, say: Callable[[Any], None]) -> dict[str, Any]:
     """Plan a cell under the search's memory limit, then draw its live points and iterate.
 
     Parameters
@@ -68,6 +85,11 @@ def demonstrate(spec: str, search: af.NSS, say: Callable[[Any], None]) -> None:
         Not named: nothing is written. Its ``max_iterations`` ends the run.
     say
         Told the plan, the progress, and what was measured.
+
+    Returns
+    -------
+    dict
+        What was measured, JSON-able.
 
     Raises
     ------
@@ -106,13 +128,20 @@ def demonstrate(spec: str, search: af.NSS, say: Callable[[Any], None]) -> None:
     say(sampling.report(run))
     whole = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     say(f"peak of the whole process, Python, JAX and compilers included: {format_bytes(whole)}")
+    return {
+        "cell": spec,
+        "limit_bytes": plan.budget.limit_bytes,
+        "call_seconds": seconds,
+        "programs": [init.record(), step.record()],
+        "process_bytes": whole,
+    }
 
 
 def _measured(plan: ProgramPlan, work: Callable[[], None]) -> Measured:
     time.sleep(_SETTLE_SECONDS)
     start = time.perf_counter()
-    grown_bytes = peak_growth(jax.devices()[0], work)
-    measured_bytes = plan.footprint.held_bytes + grown_bytes
+    growth = peak_growth(jax.devices()[0], work)
+    measured_bytes = plan.footprint.held_bytes + growth.total_bytes
     return Measured(plan, measured_bytes, time.perf_counter() - start)
 
 
@@ -134,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--num-delete", type=int, default=10)
     parser.add_argument("--moves", type=int, default=1, help="slice moves per new point")
     parser.add_argument("--iterations", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="JSON of what was measured")
     options = parser.parse_args(arguments)
     jax.config.update("jax_enable_x64", True)
     search = af.NSS(
@@ -144,7 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory_limit=options.memory_limit,
         max_iterations=options.iterations,
     )
-    demonstrate(options.cell, search, partial(print, flush=True))
+    measured = demonstrate(options.cell, search, partial(print, flush=True))
+    if options.output:
+        write_whole(json.dumps(measured | {"machine": machine()}, indent=1), options.output)
 
 
 if __name__ == "__main__":

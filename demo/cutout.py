@@ -76,7 +76,8 @@ class Cutout:
     Raises
     ------
     ValueError
-        When the annulus holds no bin or is too wide for the image, or a bin no pixel.
+        When the annulus holds no bin or is too wide for the image, a bin no pixel, or pixels to be
+        fitted have no data or no noise.
     """
 
     def __init__(
@@ -127,6 +128,9 @@ class Cutout:
                 f"No bin of {bin_size * imaging.pixel_scale:g} arcseconds lies between {inner} and "
                 f"{outer} arcseconds. Widen the annulus or reduce bin_size."
             )
+        fitted = np.zeros(imaging.data.shape, bool)
+        fitted[inside] = np.kron(self.mask, np.ones((bin_size, bin_size), bool))
+        imaging.require_usable(fitted)
         self.noise_image = np.sqrt(binned(imaging.noise_map**2)) / bin_size
         self.data, self.noise = binned(imaging.data)[self.mask], self.noise_image[self.mask]
 

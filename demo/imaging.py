@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Imaging:
     """An image, the standard deviation of its noise, and the point-spread function.
 
@@ -30,7 +30,7 @@ class Imaging:
     Raises
     ------
     ValueError
-        When shapes do not match, the PSF has an even side, or the noise is not positive.
+        When shapes do not match, the PSF has an even side or holds no light, or a pixel no width.
     """
 
     data: np.ndarray
@@ -44,15 +44,50 @@ class Imaging:
                 f"The data have shape {self.data.shape} and the noise map {self.noise_map.shape}. "
                 "Give a noise map with one value for each pixel of the data."
             )
+        if self.data.ndim != 2 or self.psf.ndim != 2:
+            raise ValueError(
+                f"The data have shape {self.data.shape} and the PSF {self.psf.shape}. Both have to "
+                "be images, of rows and columns."
+            )
         if any(side % 2 == 0 for side in self.psf.shape):
             raise ValueError(
                 f"The PSF has shape {self.psf.shape}, so it has no central pixel. "
                 "Cut or resample it to an odd number of pixels on each side."
             )
-        if not np.all(self.noise_map > 0):
+        if not 0 < self.psf.sum() < np.inf:
             raise ValueError(
-                f"The smallest value of the noise map is {np.min(self.noise_map)}, but a standard "
-                "deviation is positive. Give bad pixels a large noise."
+                f"The sum of the PSF is {self.psf.sum()}, but it should be a positive number. "
+                "Look for NaN in it, or a background that was subtracted twice."
+            )
+        if not 0 < self.pixel_scale < np.inf:
+            raise ValueError(
+                f"The side of a pixel is {self.pixel_scale} arcseconds; give its size."
+            )
+
+    def require_usable(self, pixels: np.ndarray) -> None:
+        """Refuse data that cannot be fitted; what lies elsewhere may be anything.
+
+        Parameters
+        ----------
+        pixels
+            Which pixels are to be fitted, of the shape of the data.
+
+        Raises
+        ------
+        ValueError
+            When one of them has no data, or a noise that is no positive number.
+        """
+        has_noise = (self.noise_map > 0) & np.isfinite(self.noise_map)
+        bad = np.argwhere(pixels & ~(np.isfinite(self.data) & has_noise))
+        if len(bad):
+            row, column = bad[0]
+            raise ValueError(
+                f"{len(bad)} of the {pixels.sum()} pixels to be fitted have data that are no "
+                "number or a noise that is no positive one, the first in row "
+                f"{row}, column {column} (data {self.data[row, column]}, noise "
+                f"{self.noise_map[row, column]}). Give bad pixels "
+                "data of 0 and a noise a million times that of the others, or choose radii that "
+                "leave them out."
             )
 
     @classmethod
@@ -62,29 +97,31 @@ class Imaging:
         Parameters
         ----------
         folder
-            The folder. The header of the data gives the pixel scale, as PIXSCAY.
+            The folder. An image is the first that its file holds. The header of the data gives the
+            pixel scale, as PIXSCAY.
 
         Raises
         ------
         FileNotFoundError
             When a file is missing.
         ValueError
-            When the header has no PIXSCAY, or the arrays do not belong together.
+            When the header has no PIXSCAY, or the arrays do not belong together. Pixels are looked
+            at by what cuts out those to be fitted, see `require_usable`.
         """
-        folder = Path(folder)
-        with fits.open(folder / "data.fits") as hdus:
-            header = hdus[0].header
-            data = np.asarray(hdus[0].data, dtype=float)
-        if "PIXSCAY" not in header:
+        read = [_read(Path(folder) / f"{name}.fits") for name in ("data", "noise_map", "psf")]
+        (data, scale), (noise_map, _), (psf, psf_scale) = read
+        if scale is None:
             raise ValueError(
-                f"{folder / 'data.fits'} has no PIXSCAY in its header, so the pixel scale is "
+                f"{Path(folder) / 'data.fits'} has no PIXSCAY in its header, so the pixel scale is "
                 "unknown. Add the side of a pixel in arcseconds under that name."
             )
-        noise_map, psf = (
-            np.asarray(fits.getdata(folder / name), dtype=float)
-            for name in ("noise_map.fits", "psf.fits")
-        )
-        return cls(data, noise_map, psf / psf.sum(), float(header["PIXSCAY"]))
+        if psf_scale is not None and not np.isclose(psf_scale, scale):
+            raise ValueError(
+                f"By their PIXSCAY, pixels of the data are {scale} arcseconds wide and those of "
+                f"the PSF {psf_scale}. Resample the PSF to the pixels of the data."
+            )
+        as_read = cls(data, noise_map, psf, scale)
+        return replace(as_read, psf=psf / psf.sum())
 
     def save(self, folder: str | Path) -> None:
         """Write the three files into a folder, made if need be; existing ones are replaced.
@@ -101,6 +138,13 @@ class Imaging:
             hdu.header["PIXSCAY"] = (self.pixel_scale, "arcsec per pixel, along rows")
             hdu.header["PIXSCAX"] = (self.pixel_scale, "arcsec per pixel, along columns")
             hdu.writeto(folder / f"{name}.fits", overwrite=True)
+
+
+def _read(path: Path) -> tuple[np.ndarray, float | None]:
+    """The first image of a file, and PIXSCAY of its header or else of the file's first."""
+    image, header = fits.getdata(path, header=True)
+    scale = header.get("PIXSCAY", fits.getheader(path).get("PIXSCAY"))
+    return np.asarray(image, dtype=float), None if scale is None else float(scale)
 
 
 def pixel_coordinates(

@@ -127,10 +127,36 @@ class GaussianSource:
         jax.Array
             Shape (len(SOURCE_SIGMAS), *shape).
         """
-        minor, major, q, _, _ = to_ellipse_frame(y, x, self.centre, self.ell_comps)
-        # Without the barrier XLA traces the rays anew for every Gaussian.
-        square = lax.optimization_barrier(q * major**2 + minor**2 / q)
-        return jnp.exp(jnp.multiply.outer(-0.5 / SOURCE_SIGMAS**2, square))
+        return gaussians(y, x, self.centre, self.ell_comps, SOURCE_SIGMAS)
+
+
+def gaussians(
+    y: ArrayLike,
+    x: ArrayLike,
+    centre: tuple[ArrayLike, ArrayLike],
+    ell_comps: tuple[ArrayLike, ArrayLike],
+    sigmas: np.ndarray,
+) -> Array:
+    """Concentric elliptical Gaussians of peak one.
+
+    Parameters
+    ----------
+    y, x
+        Coordinates in arcseconds, of any one shape.
+    centre, ell_comps
+        See `demo.mass.to_ellipse_frame`.
+    sigmas
+        Their standard deviations in arcseconds, shape (n,): of the circle of equal area.
+
+    Returns
+    -------
+    jax.Array
+        Shape (n, *shape).
+    """
+    minor, major, q, _, _ = to_ellipse_frame(y, x, centre, ell_comps)
+    # Without the barrier XLA traces the rays anew for every Gaussian.
+    square = lax.optimization_barrier(q * major**2 + minor**2 / q)
+    return jnp.exp(jnp.multiply.outer(-0.5 / sigmas**2, square))
 
 
 def lens_basis(y: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -99,12 +99,12 @@ class Isothermal:
             The y and x deflections in arcseconds, of that shape.
         """
         minor, major, q, cos, sin = to_ellipse_frame(y, x, self.centre, self.ell_comps)
-        flattening = jnp.sqrt(1.0 - q**2)
+        eccentricity = jnp.sqrt(1.0 - q**2)
         # The tiny term keeps the centre itself finite.
         radius = jnp.sqrt(q**2 * major**2 + minor**2 + 1e-20)
-        factor = 2.0 * self.einstein_radius * q / ((1.0 + q) * flattening)
-        along = factor * jnp.arctan(flattening * major / radius)
-        ratio = flattening * minor / radius
+        factor = 2.0 * self.einstein_radius * q / ((1.0 + q) * eccentricity)
+        along = factor * jnp.arctan(eccentricity * major / radius)
+        ratio = eccentricity * minor / radius
         # arctanh written with one logarithm, which costs half as much on a CPU.
         across = factor * 0.5 * jnp.log((1.0 + ratio) / (1.0 - ratio))
         return cos * across + sin * along, cos * along - sin * across

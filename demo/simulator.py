@@ -17,6 +17,7 @@ PIXEL_SCALE = 0.05
 SIDE = 141
 PSF_SIDE = 21
 OVERSAMPLE = 8
+EXPOSURE_SECONDS, SKY_BRIGHTNESS = 500.0, 0.15
 
 LENS_MASS = Isothermal(centre=(0.02, -0.01), ell_comps=(0.08, -0.04), einstein_radius=1.55)
 SHEAR = ExternalShear(gamma_1=0.04, gamma_2=-0.03)
@@ -60,7 +61,9 @@ def point_spread_function() -> np.ndarray:
 
 
 def simulate(
-    seed: int = 1, exposure_seconds: float = 500.0, sky_brightness: float = 0.15
+    seed: int = 1,
+    exposure_seconds: float = EXPOSURE_SECONDS,
+    sky_brightness: float = SKY_BRIGHTNESS,
 ) -> Imaging:
     """Image a lens galaxy and a lensed source through a telescope.
 

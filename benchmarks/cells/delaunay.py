@@ -1,9 +1,11 @@
 """A source on a Delaunay triangulation, reconstructed by a regularised inversion.
 
 Seeds spread evenly over the image plane are traced to the source plane with the rays, so that
-vertices are dense where the lens magnifies. Image pixels see the corners of their triangle with
-barycentric weights; a ray outside of the triangulation sees the nearest vertex alone. Vertices that
-share an edge are neighbours for the penalty, whose determinant changes from call to call.
+vertices are dense where the lens magnifies [1]_. Image pixels see the corners of their triangle
+with barycentric weights: that of a corner is the area of the triangle that the ray makes with the
+two others, as a share of the whole. A ray outside of the triangulation sees the nearest vertex
+alone. Vertices that share an edge are neighbours for the penalty, whose determinant changes from
+call to call.
 
 SciPy triangulates on the host (`jax.pure_callback`), in float64: nearly coincident vertices, of
 several images of one place, are told apart in it. The callback is made for one point after the
@@ -13,6 +15,11 @@ uses NumPy and SciPy alone: JAX within a callback can wait for the threads that 
 Compile-only plans have a stand-in for it.
 
 See `benchmarks.cells.inversion` for equations.
+
+References
+----------
+.. [1] S. Vegetti and L. V. E. Koopmans, "Bayesian strong gravitational-lens modelling on adaptive
+   grids: objective detection of mass substructure in galaxies", MNRAS 392 (2009) 945.
 """
 
 from __future__ import annotations
@@ -162,28 +169,23 @@ def barycentric(corners: Array, points: Array) -> Array:
         Shape (n, 3), each of sum one.
     """
 
-    def area(a: Array, b: Array) -> Array:
+    def twice_the_area(a: Array, b: Array) -> Array:
         return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     inside = points - corners[:, 0]
-    whole = area(first, second)
+    whole = twice_the_area(first, second)
     scale = jnp.where(whole == 0.0, 0.0, 1.0 / jnp.where(whole == 0.0, 1.0, whole))
-    to_first, to_second = area(inside, second) * scale, area(first, inside) * scale
+    to_first = twice_the_area(inside, second) * scale
+    to_second = twice_the_area(first, inside) * scale
     return jnp.stack([1.0 - to_first - to_second, to_first, to_second], axis=-1)
 
 
-def instrument_cell(
-    instrument: str, equations_of: EquationsOf = dense_equations
-) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
-    """`cell` of the simulated image of an instrument, and the truth in the unit cube."""
-    n_vertices = SMALL_VERTICES if instrument == "small" else VERTICES
-    options = {"n_vertices": n_vertices, "equations_of": equations_of}
-    return factories.simulated(cell, PRIORS, TRUTH, instrument, **options)
-
-
-folder_cell = partial(factories.from_folder, cell, PRIORS)
-small, euclid, hst, jwst, ao = factories.by_instrument(instrument_cell)
-sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = factories.by_instrument(
-    instrument_cell, sparse_equations
+_by_instrument = partial(
+    factories.by_instrument, cell, PRIORS, TRUTH, of_small={"n_vertices": SMALL_VERTICES}
 )
+small, euclid, hst, jwst, ao = _by_instrument()
+sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = _by_instrument(
+    equations_of=sparse_equations
+)
+folder_cell = partial(factories.from_folder, cell, PRIORS)

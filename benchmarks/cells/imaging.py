@@ -1,14 +1,13 @@
 """The pixels inside a circular mask, and the blur between them.
 
-Two simplifications are made on both sides, in the simulated data and in the likelihoods: a pixel's
-brightness is that of its centre, and light that the telescope blurs into the mask from outside of
-it is ignored. A lensed source lies well within the mask.
+Two simplifications: a pixel's brightness is that of its centre, and light that the telescope blurs
+into the mask from outside of it is ignored. A lensed source lies well within the mask.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -16,20 +15,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from scipy.fft import next_fast_len
-from scipy.signal import fftconvolve
 
-from benchmarks.cells.lens_model import TRUTH, trace_numpy
 from demo.imaging import Imaging, pixel_coordinates
-from demo.simulator import SOURCE, point_spread_function
-
-INSTRUMENTS = {"euclid": 0.1, "hst": 0.05, "jwst": 0.03, "ao": 0.01, "small": 0.25}
-"""Side of a pixel in arcseconds. `small` is no telescope; it is for tests and whole fits."""
 
 RADIUS = 3.5
 """Of the circular mask, in arcseconds."""
-
-SMALL_PSF_SIDE = 7
-EXPOSURE_SECONDS, SKY_BRIGHTNESS = 500.0, 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +39,12 @@ class MaskedImaging:
     shape
         Rows and columns of an array that holds the mask and, to its right and below it, at least
         half a PSF of zeros. A convolution by FFT that wraps around is then exact inside the mask.
+        It also holds the PSF.
         Sides are products of small primes, with which an FFT is fast and needs least scratch.
     pixel_scale
         Side of a pixel in arcseconds.
+    radius
+        Of the mask, in arcseconds.
     """
 
     data: np.ndarray
@@ -63,6 +56,7 @@ class MaskedImaging:
     columns: np.ndarray
     shape: tuple[int, int]
     pixel_scale: float
+    radius: float
 
     @classmethod
     def from_imaging(cls, imaging: Imaging, radius: float = RADIUS) -> MaskedImaging:
@@ -81,7 +75,8 @@ class MaskedImaging:
         Raises
         ------
         ValueError
-            When the circle holds no pixel or does not fit into the image.
+            When the circle holds no pixel or does not fit into the image, or pixels within it have
+            no data or no noise.
         """
         widest = min(imaging.data.shape) * imaging.pixel_scale / 2
         y, x = pixel_coordinates(imaging.data.shape, imaging.pixel_scale)
@@ -90,8 +85,10 @@ class MaskedImaging:
             raise ValueError(
                 f"A mask of radius {radius} arcseconds holds no pixel or does not fit into "
                 f"{imaging.data.shape[0]} x {imaging.data.shape[1]} pixels of "
-                f"{imaging.pixel_scale} arcseconds. Give a radius of at most {widest:g}."
+                f"{imaging.pixel_scale} arcseconds. Give a radius from {imaging.pixel_scale:g} to "
+                f"{widest:g}."
             )
+        imaging.require_usable(inside)
         rows, columns = (index - index.min() for index in np.nonzero(inside))
         return cls(
             data=imaging.data[inside],
@@ -102,48 +99,12 @@ class MaskedImaging:
             rows=rows,
             columns=columns,
             shape=tuple(
-                next_fast_len(int(index.max()) + 1 + side // 2, real=True)
+                next_fast_len(max(int(index.max()) + 1 + side // 2, side), real=True)
                 for index, side in zip((rows, columns), imaging.psf.shape, strict=True)
             ),
             pixel_scale=imaging.pixel_scale,
+            radius=radius,
         )
-
-    @classmethod
-    @cache
-    def simulated(cls, instrument: str, seed: int = 1) -> MaskedImaging:
-        """The demo's lens and source, without lens light, as an instrument would see them.
-
-        The noise is Gaussian with the variance of counted electrons, and the noise of a pixel and
-        the PSF in pixels are the same for every instrument. Made once for each instrument and seed.
-
-        Parameters
-        ----------
-        instrument
-            One of `INSTRUMENTS`.
-        seed
-            Of the noise.
-
-        Raises
-        ------
-        ValueError
-            When there is no such instrument.
-        """
-        if instrument not in INSTRUMENTS:
-            raise ValueError(
-                f"There is no instrument {instrument!r}. Use one of {', '.join(INSTRUMENTS)}."
-            )
-        pixel_scale = INSTRUMENTS[instrument]
-        psf = point_spread_function()
-        if instrument == "small":
-            cut = (len(psf) - SMALL_PSF_SIDE) // 2
-            psf = psf[cut:-cut, cut:-cut] / psf[cut:-cut, cut:-cut].sum()
-        side = 2 * int(np.ceil(RADIUS / pixel_scale)) + 1
-        y, x = pixel_coordinates((side, side), pixel_scale)
-        sky = np.asarray(SOURCE.image(*trace_numpy(TRUTH, y, x)))
-        expected = fftconvolve(sky, psf, mode="same")
-        noise_map = np.sqrt((expected + SKY_BRIGHTNESS) / EXPOSURE_SECONDS)
-        noise = np.random.default_rng(seed).normal(0.0, noise_map)
-        return cls.from_imaging(Imaging(expected + noise, noise_map, psf, pixel_scale))
 
     @classmethod
     def from_folder(cls, folder: str | Path, radius: float = RADIUS) -> MaskedImaging:
@@ -155,6 +116,11 @@ class MaskedImaging:
             The folder.
         radius
             Of the mask, in arcseconds.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See `Imaging.load` and `from_imaging`.
         """
         return cls.from_imaging(Imaging.load(folder), radius)
 

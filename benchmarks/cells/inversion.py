@@ -13,13 +13,19 @@ and its log evidence E is that of [2]_, equation 19, in the form of [3]_, equati
 Since s solves the normal equations, chi^2 + lambda s^T H s = d^T C^-1 d - D^T s, so that no model
 image is needed. F is singular where no ray arrives and H for a constant source; their sum is not.
 
+The evidence is that of a source that may be negative, as in [2]_: one Cholesky factor gives it.
+Codes of the field, PyAutoLens among them, also offer a source without negative light, which takes a
+solver like `benchmarks.cells.non_negative` on top: a call of theirs costs more than one of these
+cells.
+
 References
 ----------
 .. [1] S. J. Warren and S. Dye, "Semilinear gravitational lens inversion", Astrophysical Journal
    590 (2003) 673.
 .. [2] S. H. Suyu et al., "A Bayesian analysis of regularized source inversions in gravitational
    lensing", MNRAS 371 (2006) 983.
-.. [3] S. Dye et al., MNRAS 388 (2008) 384, arXiv:0804.4002.
+.. [3] S. Dye et al., "Models of the Cosmic Horseshoe gravitational lens", MNRAS 388 (2008) 384,
+   arXiv:0804.4002.
 .. [4] J. W. Nightingale and S. Dye, "Adaptive semi-linear inversion of strong gravitational lens
    imaging", MNRAS 452 (2015) 2940.
 """
@@ -36,17 +42,20 @@ from jax.scipy.linalg import cho_solve
 from jax.typing import ArrayLike
 
 from benchmarks.cells.imaging import MaskedImaging
-from benchmarks.cells.lens_model import LIMITS, FlatPriors
+from benchmarks.cells.lens_model import LIMITS
 from benchmarks.cells.lens_model import TRUTH as LENS_TRUTH
+from benchmarks.cells.priors import FlatPriors
 
 RIDGE = 1e-8
-"""Added to the diagonal of the penalty, which is singular without; the field's own value."""
+"""Added to the diagonal of H, which is singular without; of the size that the field's codes use.
+Here it is multiplied with lambda, like the rest of H."""
 
 BLOCK = 39
 """Columns that `sparse_equations` blurs at a time."""
 
 PRIORS = FlatPriors.of({**LIMITS, "log10_coefficient": (-2.0, 4.0)})
-"""The lens's parameters and the decimal logarithm of the regularisation coefficient."""
+"""The lens's parameters and the decimal logarithm of lambda, which is the square of PyAutoLens's
+coefficient."""
 
 TRUTH = np.append(LENS_TRUTH, 1.5)
 """The simulated lens, and a coefficient that is more probable at euclid size than a third of it and
@@ -98,7 +107,7 @@ def dense_equations(imaging: MaskedImaging, mapping: Mapping, n_source: int) -> 
 
 
 def sparse_equations(imaging: MaskedImaging, mapping: Mapping, n_source: int) -> Equations:
-    """The same from the non-zero elements alone: no matrix has a side of n_pixels.
+    """The same from the non-zero elements alone: there is no matrix of n_source x n_pixels.
 
     A block of columns of M is blurred, weighted, and blurred with the PSF turned round, which
     makes it P^T C^-1 P M; the product with M^T adds its few non-zero elements up.
@@ -114,7 +123,7 @@ def sparse_equations(imaging: MaskedImaging, mapping: Mapping, n_source: int) ->
         transform = jnp.fft.rfft2(imaging.image(values)) * imaging.psf_transform.conj()
         return imaging.masked(jnp.fft.irfft2(transform, s=imaging.shape))
 
-    def gathered(values: Array) -> Array:
+    def to_sources(values: Array) -> Array:
         """M^T times values of shape (n_pixels, n)."""
         total = jnp.zeros((n_source, values.shape[1]))
         for sources, weights in zip(mapping.sources.T, mapping.weights.T, strict=True):
@@ -124,13 +133,13 @@ def sparse_equations(imaging: MaskedImaging, mapping: Mapping, n_source: int) ->
     def rows(block: Array) -> Array:
         seen = mapping.sources == block[:, None, None]
         columns = jnp.where(seen, mapping.weights, 0.0).sum(-1)
-        return gathered(turned_blur(imaging.blurred(columns) * inverse_variance).T).T
+        return to_sources(turned_blur(imaging.blurred(columns) * inverse_variance).T).T
 
     # Columns past the last one are seen by no pixel, so they are zero.
     blocks = np.arange(-(-n_source // BLOCK) * BLOCK).reshape(-1, BLOCK)
     curvature = lax.map(rows, blocks).reshape(-1, n_source)[:n_source]
     weighted = turned_blur(imaging.data * inverse_variance)
-    return Equations(curvature, gathered(weighted[:, None])[:, 0])
+    return Equations(curvature, to_sources(weighted[:, None])[:, 0])
 
 
 def add_penalty(matrix: Array, pairs: ArrayLike, coefficient: ArrayLike) -> Array:

@@ -1,7 +1,6 @@
 """The lens that all cells share: an isothermal ellipsoid and an external shear, seven parameters.
 
-Coordinates and parameters are those of `demo.mass`; priors are flat, so that a likelihood of the
-unit cube is all that a nested sampler needs.
+Coordinates and parameters are those of `demo.mass`.
 
 References
 ----------
@@ -11,44 +10,13 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from benchmarks.cells.priors import FlatPriors
 from demo.mass import ExternalShear, Isothermal
-
-
-class FlatPriors(NamedTuple):
-    """Independent flat priors.
-
-    Attributes
-    ----------
-    names
-        Of the parameters.
-    lower, upper
-        Limits, shape (n_dim,).
-    """
-
-    names: tuple[str, ...]
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @classmethod
-    def of(cls, limits: dict[str, tuple[float, float]]) -> FlatPriors:
-        """From lower and upper limits by name."""
-        lower, upper = np.array(list(limits.values())).T
-        return cls(tuple(limits), lower, upper)
-
-    def physical(self, u: ArrayLike) -> Array:
-        """Parameters of a point of the unit cube, shape (..., n_dim) to the same."""
-        return self.lower + (self.upper - self.lower) * u
-
-    def unit(self, parameters: ArrayLike) -> Array:
-        """Point of the unit cube of parameters, shape (..., n_dim) to the same."""
-        return (parameters - self.lower) / (self.upper - self.lower)
-
+from demo.simulator import LENS_MASS, SHEAR
 
 LIMITS = {
     "lens_centre_0": (-0.2, 0.2),
@@ -63,19 +31,12 @@ LIMITS = {
 
 PRIORS = FlatPriors.of(LIMITS)
 N_DIM = len(PRIORS.names)
-TRUTH = np.array([0.017, -0.012, 0.08, -0.04, 1.55, 0.04, -0.03])
-"""Of the simulated lens, shape (N_DIM,). Its centre, where light has no one way to go, is that of
-no instrument's pixel."""
-
-
-def physical(u: ArrayLike) -> Array:
-    """The lens's parameters at a point of the unit cube, shape (N_DIM,)."""
-    return PRIORS.physical(u)
-
-
-def unit(parameters: ArrayLike) -> Array:
-    """The inverse of `physical`."""
-    return PRIORS.unit(parameters)
+CENTRE = (0.017, -0.012)
+TRUTH = np.array(
+    [*CENTRE, *LENS_MASS.ell_comps, LENS_MASS.einstein_radius, SHEAR.gamma_1, SHEAR.gamma_2]
+)
+"""Of the simulated lens, shape (N_DIM,): the demo's, but for its centre. There light has no one way
+to go, and this one is that of no instrument's pixel."""
 
 
 def trace(parameters: Array, grid_y: ArrayLike, grid_x: ArrayLike) -> tuple[Array, Array]:
@@ -121,13 +82,13 @@ def trace_numpy(
         See `trace`.
     """
     centre_y, centre_x, ell_y, ell_x, einstein_radius, gamma_1, gamma_2 = parameters
-    flattening = abs(complex(ell_x, ell_y))
-    axis_ratio = (1 - flattening) / (1 + flattening)
-    turn = np.sqrt(complex(ell_x, ell_y) / flattening)
+    ellipticity = abs(complex(ell_x, ell_y))
+    axis_ratio = (1 - ellipticity) / (1 + ellipticity)
+    turn = np.sqrt(complex(ell_x, ell_y) / ellipticity)
     z = grid_x + 1j * grid_y
     aligned = (z - complex(centre_x, centre_y)) / turn
     ellipse = axis_ratio * aligned.real + 1j * aligned.imag
-    root = np.sqrt(flattening)
+    root = np.sqrt(ellipticity)
     scale = 4 * axis_ratio * einstein_radius / (1 + axis_ratio) ** 2 / root
     lens = turn * scale * np.arctan(root * np.exp(1j * np.angle(ellipse)))
     source = z - lens - complex(gamma_1, gamma_2) * np.conj(z)

@@ -8,7 +8,7 @@ factor. PyAutoLens solves its linear light profiles by such a method too [2]_. B
 References
 ----------
 .. [1] J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd edition (2006), section 16.6.
-.. [2] K. Tracy, "jaxnnls: a JAX solver for non-negative least squares", a Python package.
+.. [2] C. Krawczyk, "JaxNNLS", a Python package, after K. Tracy's "qpax".
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from jax.scipy.linalg import cho_solve
 
 TOLERANCE = 1e-13
 """Of the optimality conditions, for a problem scaled so that Q has a unit diagonal and max|c| = 1.
-The minimum is then exact to about 1e-13 of the norm of the data."""
+The minimum is then exact to about 1e-13 of the squared norm of the data."""
 
 MAX_ITERATIONS = 50
+UNSOLVED = 1e-8
+"""Where the conditions are off by more after so many iterations, the amplitudes are NaN."""
+
 TO_THE_BOUNDARY = 0.99
 
 
@@ -48,7 +51,7 @@ def solve(curvature: Array, data_vector: Array) -> Array:
     Returns
     -------
     jax.Array
-        Shape (n,), every element positive or zero.
+        Shape (n,), every element positive or zero; NaN where no solution was found.
     """
     diagonal = jnp.diag(curvature)
     has_light = diagonal > 0
@@ -84,7 +87,8 @@ def solve(curvature: Array, data_vector: Array) -> Array:
 
     one = jnp.ones_like(c)
     start = _Point(one, one, jnp.asarray(jnp.inf, c.dtype), jnp.asarray(0))
-    return lax.while_loop(goes_on, improve, start).x * scale * size
+    end = lax.while_loop(goes_on, improve, start)
+    return jnp.where(end.error < UNSOLVED, end.x, jnp.nan) * scale * size
 
 
 def _longest(x: Array, z: Array, dx: Array, dz: Array) -> Array:

@@ -1,9 +1,10 @@
 """A source on a rectangular mesh, reconstructed by a regularised inversion.
 
-The mesh spans the bounding box of the traced image pixels, so it moves with the lens. Image pixels
-see the four mesh points around them with bilinear weights. The box's edges are minima and maxima
-over rays: the evidence is continuous in the parameters but has kinks, which a slice sampler does
-not mind; no gradients are meant to be taken.
+The mesh spans the bounding box of the traced image pixels, so it moves with the lens. A ray that
+meets the plane at fractions a and b of the way from one mesh point to the next, along the two axes,
+sees the four around it with the weights (1 - a)(1 - b), (1 - a) b, a (1 - b) and a b. The box's
+edges are minima and maxima over rays: the evidence is continuous in the parameters but has kinks,
+which a slice sampler does not mind; no gradients are meant to be taken.
 
 `hst`, for instance, holds the blurred mapping matrix whole, as the field's codes do by default;
 `sparse_hst` gives the same evidence without it. See `benchmarks.cells.inversion` for equations.
@@ -117,22 +118,20 @@ def neighbours(side: int) -> np.ndarray:
 
 
 def mesh_log_determinant(side: int) -> float:
-    """log det H: the eigenvalues of a grid's Laplacian are sums of those of two lines."""
+    """log det H, from its eigenvalues.
+
+    Those of the Laplacian of a line of n points are 2 - 2 cos(pi k / n) with k from 0 to n - 1;
+    those of a grid are all sums of two of them, and the ridge comes on top.
+    """
     line = 2.0 - 2.0 * np.cos(np.pi * np.arange(side) / side)
     return float(np.log(line[:, None] + line + RIDGE).sum())
 
 
-def instrument_cell(
-    instrument: str, equations_of: EquationsOf = dense_equations
-) -> tuple[Callable[[ArrayLike], Array], np.ndarray]:
-    """`cell` of the simulated image of an instrument, and the truth in the unit cube."""
-    side = SMALL_SIDE if instrument == "small" else SIDE
-    options = {"side": side, "equations_of": equations_of}
-    return factories.simulated(cell, PRIORS, TRUTH, instrument, **options)
-
-
-folder_cell = partial(factories.from_folder, cell, PRIORS)
-small, euclid, hst, jwst, ao = factories.by_instrument(instrument_cell)
-sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = factories.by_instrument(
-    instrument_cell, sparse_equations
+_by_instrument = partial(
+    factories.by_instrument, cell, PRIORS, TRUTH, of_small={"side": SMALL_SIDE}
 )
+small, euclid, hst, jwst, ao = _by_instrument()
+sparse_small, sparse_euclid, sparse_hst, sparse_jwst, sparse_ao = _by_instrument(
+    equations_of=sparse_equations
+)
+folder_cell = partial(factories.from_folder, cell, PRIORS)

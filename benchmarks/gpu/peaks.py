@@ -48,7 +48,7 @@ def batch_peak(name: str, batch: int) -> dict:
         platform=device.platform,
     )
     done = []
-    grown = peak_growth(
+    growth = peak_growth(
         device, lambda: done.append(jax.block_until_ready(program.executable(positions)))
     )
     footprint = program.footprint
@@ -59,7 +59,7 @@ def batch_peak(name: str, batch: int) -> dict:
         # the constants and arguments are on the device before the call
         "predicted_bytes": footprint.output_bytes + footprint.temp_bytes + footprint.scratch_bytes,
         "predicted_without_scratch": footprint.output_bytes + footprint.temp_bytes,
-        "measured_bytes": grown,
+        "measured_bytes": growth.total_bytes,
         "finite": bool(jnp.isfinite(done[0]).all()),
     }
 

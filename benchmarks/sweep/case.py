@@ -138,9 +138,13 @@ def run_step(outcome: Outcome, executable: Any, state: Any) -> Iterator[Outcome]
     device, done = jax.devices()[0], []
     try:
         _start_libraries()
-        grown = peak_growth(device, lambda: done.append(run(executable, state, 1)))
+        growth = peak_growth(device, lambda: done.append(run(executable, state, 1)))
         [first] = done
-        known = {"grown_bytes": grown, "first_log_evidence": first["log_evidence"]}
+        known = {
+            "grown_bytes": growth.total_bytes,
+            "own_grown_bytes": growth.own_bytes,
+            "first_log_evidence": first["log_evidence"],
+        }
         outcome = outcome.model_copy(update=known)
         yield outcome
         yield _timed(outcome, first, executable, state)

@@ -106,6 +106,8 @@ class Outcome(BaseModel):
     grown_bytes
         Measured in the first iteration, above the state before it, when arguments and constants
         are in place.
+    own_grown_bytes
+        The same but for pages of files, such as library code.
     first_log_evidence
         After the first iteration: the same for every scheduler and chunk, up to rounding.
     iterations, seconds, useful, total
@@ -124,6 +126,7 @@ class Outcome(BaseModel):
     budget_bytes: int | None = None
     footprint: Footprint | None = None
     grown_bytes: int | None = None
+    own_grown_bytes: int | None = None
     first_log_evidence: float | None = None
     iterations: int | None = None
     seconds: float | None = None
@@ -162,6 +165,14 @@ class Outcome(BaseModel):
         if self.predicted_bytes is None or not self.measured_bytes:
             return None
         return self.predicted_bytes / self.measured_bytes
+
+    @computed_field
+    @property
+    def predicted_over_own(self) -> float | None:
+        """Without pages of files, of which no compiler knows."""
+        if self.footprint is None or self.own_grown_bytes is None:
+            return None
+        return self.footprint.total_bytes / (self.footprint.held_bytes + self.own_grown_bytes)
 
     @computed_field
     @property

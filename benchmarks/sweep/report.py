@@ -83,9 +83,11 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     ]
     for outcome, ratio in off:
         case = outcome.case
+        own = outcome.predicted_over_own
+        without = f"; {own:.3f} without pages of files" if own else ""
         lines.append(
             f"  not {cell_of(outcome)} {case.scheduler} {case.chunk_size}: predicted/measured "
-            f"{ratio:.3f}, of {_mib(outcome.measured_bytes)} MiB"
+            f"{ratio:.3f}, of {_mib(outcome.measured_bytes)} MiB{without}"
         )
     for name in dict.fromkeys(map(cell_of, outcomes)):
         found = [o.first_log_evidence for o in outcomes if cell_of(o) == name]
@@ -101,6 +103,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     """Iterations per second over the chunk, and memory and budget below it; three cells abreast."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     names = list(dict.fromkeys(map(cell_of, outcomes)))
     abreast = min(len(names), 3)
@@ -126,6 +129,9 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             speed.text(0.5, 0.5, "not run", ha="center", transform=speed.transAxes)
             speed.set_yticks([])
         memory.set(xlabel="calls at once", ylabel="memory [MiB]", yscale="log")
+        memory.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        memory.yaxis.set_major_formatter("{x:,g}")
+        memory.yaxis.set_minor_formatter("")
         for ax in (speed, memory):
             ax.set_xscale("log", base=2)
             sizes = sorted({outcome.case.chunk_size for outcome in some})

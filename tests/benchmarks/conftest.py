@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.cells.imaging import MaskedImaging
+from benchmarks.cells.instruments import simulated
 from benchmarks.cells.inversion import PRIORS, TRUTH
 from tests.benchmarks import inversion_reference as reference
 
 
 @pytest.fixture(scope="module")
 def imaging():
-    small = MaskedImaging.simulated("small")
+    small = simulated("small")
     return replace(small, psf=reference.lopsided(small))
 
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from autofit_memplan.specs import load_problem
 from benchmarks.cells import delaunay
-from benchmarks.cells.imaging import MaskedImaging
+from benchmarks.cells.instruments import simulated
 from benchmarks.cells.inversion import PRIORS, dense_equations, sparse_equations
 from benchmarks.cells.lens_model import N_DIM, trace_numpy
 from tests.benchmarks import inversion_reference as reference
@@ -64,12 +64,20 @@ def test_evidence_of_numpy_at_the_size_that_is_sampled():
     function, truth = delaunay.small()
     compiled = jax.jit(function)
     for u in (truth, truth + 0.01):
-        expected = evidence(MaskedImaging.simulated("small"), u, 150)
+        expected = evidence(simulated("small"), u, 150)
         assert float(compiled(u)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_batch_is_its_points(imaging, points):
-    function = delaunay.cell(imaging, VERTICES)
+def test_sparse_is_dense_at_the_size_of_an_instrument():
+    dense, truth = delaunay.euclid()
+    sparse, _ = delaunay.sparse_euclid()
+    values = [float(jax.jit(function)(truth + 0.01)) for function in (dense, sparse)]
+    assert values[1] == pytest.approx(values[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("equations_of", [dense_equations, sparse_equations])
+def test_a_batch_is_its_points(imaging, points, equations_of):
+    function = delaunay.cell(imaging, VERTICES, equations_of)
     compiled = jax.jit(function)
     one_by_one = [float(compiled(u)) for u in points]
     np.testing.assert_allclose(jax.jit(jax.vmap(function))(points), one_by_one, rtol=1e-9)

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from benchmarks.cells import delaunay, mge, pixelization
-from benchmarks.cells.imaging import MaskedImaging
+from benchmarks.cells.instruments import simulated
 from demo.imaging import Imaging
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The image of `small` in a frame one pixel wider than the mask, which is to be ignored."""
-    small = MaskedImaging.simulated("small")
+    """The image of `small` in a frame one pixel wider than the mask, where there are no data."""
+    small = simulated("small")
     inside = small.rows + 1, small.columns + 1
-    data, noise_map = np.full((2, 29, 29), 7.0)
+    data, noise_map = np.full((2, 29, 29), np.nan)
     data[inside], noise_map[inside] = small.data, small.noise
     Imaging(data, noise_map, small.psf, small.pixel_scale).save(tmp_path)
     return tmp_path

@@ -6,6 +6,7 @@ from scipy.signal import convolve2d
 
 from benchmarks.cells import lens_model
 from benchmarks.cells.imaging import MaskedImaging
+from benchmarks.cells.instruments import simulated
 from demo.imaging import Imaging
 
 RNG = np.random.default_rng(5)
@@ -14,12 +15,12 @@ PIXELS = {"euclid": 3_841, "hst": 15_361, "jwst": 42_737, "ao": 384_753}
 
 @pytest.fixture(scope="module")
 def small():
-    return MaskedImaging.simulated("small")
+    return simulated("small")
 
 
 @pytest.mark.parametrize("instrument", PIXELS)
 def test_mask_has_the_published_number_of_pixels(instrument):
-    imaging = MaskedImaging.simulated(instrument)
+    imaging = simulated(instrument)
     assert imaging.n_pixels == PIXELS[instrument]
     assert imaging.psf.shape == (21, 21)
     # Where the lens's centre is a pixel's centre, no two formulae need agree.
@@ -73,26 +74,51 @@ def test_blur_is_the_sum_over_the_mask(small):
         )
 
 
+def test_a_psf_may_be_wider_than_the_mask():
+    psf = RNG.uniform(size=(21, 21))
+    frame = Imaging(np.zeros((29, 29)), np.ones((29, 29)), psf / psf.sum(), 0.1)
+    imaging = MaskedImaging.from_imaging(frame, radius=0.25)
+    values = RNG.normal(size=imaging.n_pixels)
+    y, x = imaging.rows, imaging.columns
+    weights = imaging.psf[10 + y[:, None] - y, 10 + x[:, None] - x]
+    np.testing.assert_allclose(imaging.blurred(values), weights @ values, atol=1e-13)
+
+
 def test_simulated_noise_depends_on_the_seed_alone(small):
-    again, other = (MaskedImaging.simulated.__wrapped__(MaskedImaging, "small", i) for i in (1, 2))
+    again, other = (simulated.__wrapped__("small", i) for i in (1, 2))
     np.testing.assert_array_equal(again.data, small.data)
     # The difference of two draws has twice the variance; four standard errors are 0.16.
     assert np.std((other.data - small.data) / small.noise) == pytest.approx(np.sqrt(2), abs=0.16)
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match=r"no instrument 'hubble'\. Use one of euclid, hst"):
-        MaskedImaging.simulated("hubble")
+    with pytest.raises(ValueError, match=r"no instrument 'hubble'\. Use one of small, euclid, hst"):
+        simulated("hubble")
     frame = Imaging(np.zeros((9, 9)), np.ones((9, 9)), np.ones((1, 1)), 0.1)
-    with pytest.raises(ValueError, match=r"radius 3\.5 .* 9 x 9 .* at most 0\.45"):
+    with pytest.raises(ValueError, match=r"radius 3\.5 .* 9 x 9 .* from 0\.1 to 0\.45"):
         MaskedImaging.from_imaging(frame)
     with pytest.raises(ValueError, match=r"radius 0\.0 "):
         MaskedImaging.from_imaging(frame, radius=0.0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["data", "noise_map"])
+def test_bad_pixels_are_refused_inside_the_mask_alone(name, value):
+    arrays = {"data": np.zeros((9, 9)), "noise_map": np.ones((9, 9))}
+    arrays[name][0, 0] = value
+    outside = MaskedImaging.from_imaging(
+        Imaging(**arrays, psf=np.ones((1, 1)), pixel_scale=0.1), 0.3
+    )
+    assert np.isfinite([outside.data, outside.noise]).all()
+    arrays[name][5, 3] = value
+    inside = Imaging(**arrays, psf=np.ones((1, 1)), pixel_scale=0.1)
+    with pytest.raises(ValueError, match=r"1 of the 29 pixels .* row 5, column 3"):
+        MaskedImaging.from_imaging(inside, 0.31)
+
+
 @pytest.mark.parametrize("u", [*RNG.uniform(size=(4, lens_model.N_DIM))])
 def test_rays_agree_with_the_complex_formula(u):
-    parameters = np.asarray(lens_model.physical(u))
+    parameters = np.asarray(lens_model.PRIORS.physical(u))
     y, x = RNG.uniform(-3.5, 3.5, (2, 50))
     np.testing.assert_allclose(
         lens_model.trace(parameters, y, x), lens_model.trace_numpy(parameters, y, x), atol=1e-12
@@ -100,10 +126,8 @@ def test_rays_agree_with_the_complex_formula(u):
 
 
 def test_unit_cube_spans_the_priors():
-    lower, upper = lens_model.PRIORS.lower, lens_model.PRIORS.upper
-    np.testing.assert_array_equal(lens_model.physical(np.zeros(7)), lower)
-    np.testing.assert_allclose(lens_model.physical(np.ones(7)), upper)
-    np.testing.assert_allclose(
-        lens_model.physical(lens_model.unit(lens_model.TRUTH)), lens_model.TRUTH
-    )
-    assert np.all((lower < lens_model.TRUTH) & (upper > lens_model.TRUTH))
+    priors, truth = lens_model.PRIORS, lens_model.TRUTH
+    np.testing.assert_array_equal(priors.physical(np.zeros(7)), priors.lower)
+    np.testing.assert_allclose(priors.physical(np.ones(7)), priors.upper)
+    np.testing.assert_allclose(priors.physical(priors.unit(truth)), truth)
+    assert np.all((priors.lower < truth) & (priors.upper > truth))

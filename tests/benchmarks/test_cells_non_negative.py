@@ -49,6 +49,14 @@ def test_data_without_light_get_nothing(brightness):
     np.testing.assert_allclose(solved(columns, np.full(30, brightness)), 0.0, atol=1e-7)
 
 
+def test_what_is_not_solved_in_time_is_no_number(monkeypatch):
+    columns, data = RNG.normal(size=(60, 20)), RNG.normal(size=60)
+    assert np.isfinite(solved(columns, data)).all()
+    monkeypatch.setattr(non_negative, "MAX_ITERATIONS", 2)
+    hurried = jax.jit(lambda *equations: non_negative.solve(*equations))
+    assert np.isnan(hurried(columns.T @ columns, columns.T @ data)).all()
+
+
 def test_batch_is_its_members():
     columns = RNG.normal(size=(6, 40, 8))
     columns[:3] += 2.0

@@ -8,7 +8,7 @@ from scipy.interpolate import RegularGridInterpolator
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.specs import load_problem
 from benchmarks.cells import pixelization
-from benchmarks.cells.imaging import MaskedImaging
+from benchmarks.cells.instruments import simulated
 from benchmarks.cells.inversion import PRIORS, dense_equations, sparse_equations
 from benchmarks.cells.lens_model import N_DIM, trace_numpy
 from tests.benchmarks import inversion_reference as reference
@@ -54,8 +54,17 @@ def test_evidence_of_numpy(imaging, points, equations_of):
 def test_evidence_of_numpy_at_the_size_of_an_instrument():
     function, truth = pixelization.euclid()
     near = truth + 0.01
-    expected = evidence(MaskedImaging.simulated("euclid"), near, 39)
+    expected = evidence(simulated("euclid"), near, 39)
     assert float(jax.jit(function)(near)) == pytest.approx(expected, rel=1e-10)
+    sparse, _ = pixelization.sparse_euclid()
+    assert float(jax.jit(sparse)(near)) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("equations_of", [dense_equations, sparse_equations])
+def test_a_batch_is_its_points(imaging, points, equations_of):
+    function = pixelization.cell(imaging, SIDE, equations_of)
+    one_by_one = [float(function(u)) for u in points]
+    np.testing.assert_allclose(jax.jit(jax.vmap(function))(points), one_by_one, rtol=1e-10)
 
 
 def test_evidence_is_the_density_of_the_data(imaging, points):
@@ -82,7 +91,7 @@ def test_another_einstein_radius_is_less_probable(shift):
 
 
 def test_a_fraction_of_the_memory_without_matrices_of_pixels_by_sources(points):
-    imaging = MaskedImaging.simulated("euclid")
+    imaging = simulated("euclid")
     temp_bytes = {}
     for equations_of in (dense_equations, sparse_equations):
         function = pixelization.cell(imaging, 20, equations_of)

@@ -78,6 +78,8 @@ def test_measured_and_predicted_are_on_the_same_footing():
     assert one.predicted_bytes == 1_000  # 40 + 60 + 800 + 10 + 90
     assert one.measured_bytes == 1_000  # 950 above the arguments and constants
     assert one.predicted_over_measured == 1.0
+    assert one.predicted_over_own is None
+    assert one.model_copy(update={"own_grown_bytes": 750}).predicted_over_own == 1.25
     assert (one.useful_per_second, one.total_per_second) == (15.0, 30.0)
     assert one.iterations_per_second == 2.0
     assert one.noted("late").noted("").noted("again").note == "late; again"
@@ -87,12 +89,12 @@ def test_the_summary_counts_chunks_of_four_and_more():
     rows = [
         outcome(chunk_size=2, grown_bytes=2_000),
         outcome(chunk_size=4, grown_bytes=990),
-        outcome(chunk_size=8, grown_bytes=1_100),
+        outcome(chunk_size=8, grown_bytes=1_100, own_grown_bytes=930),
         Outcome(case=case("upstream", 16), note="not done after 9 s"),
     ]
     text = summary(rows)
     assert "1 of 2 cases" in text
-    assert "not pixelization:small lanes 8: predicted/measured 0.870" in text
+    assert "not pixelization:small lanes 8: predicted/measured 0.870, of 0.0 MiB; 1.020" in text
     assert "lanes 2:" not in text
     assert table(rows).row_count == 4
 
@@ -151,7 +153,7 @@ def test_a_timed_run_that_fails_costs_only_the_timing(monkeypatch):
     before, after = run_step(outcome(grown_bytes=None), None, None)
     assert (before.note, after.note) == ("", "failed: RESOURCE_EXHAUSTED: so many bytes")
     for each in (before, after):
-        assert each.grown_bytes is not None
+        assert each.grown_bytes is not None and each.own_grown_bytes is not None
         assert each.first_log_evidence == -7.0
         assert each.iterations is None
 

@@ -1,5 +1,7 @@
 """Blurring and binning against a direct convolution at high resolution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.signal import convolve2d
@@ -68,3 +70,12 @@ def test_impossible_annuli_are_refused(imaging):
         Cutout(imaging, bin_size=0)
     with pytest.raises(ValueError, match="Reduce the outer radius"):
         Cutout(imaging, outer=3.2)
+
+
+def test_bad_pixels_are_refused_inside_the_annulus_alone(imaging):
+    data = imaging.data.copy()
+    data[70, 70] = np.nan  # in the middle, which is left out
+    assert np.isfinite(Cutout(replace(imaging, data=data)).data).all()
+    data[70, 100] = np.nan
+    with pytest.raises(ValueError, match="row 70, column 100"):
+        Cutout(replace(imaging, data=data))

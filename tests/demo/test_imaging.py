@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from demo.imaging import Imaging, pixel_coordinates
 from demo.simulator import simulate
@@ -44,5 +45,47 @@ def test_mismatched_or_impossible_arrays_are_refused():
         Imaging(good, np.ones((4, 5)), psf, 0.05)
     with pytest.raises(ValueError, match="central pixel"):
         Imaging(good, good, np.ones((4, 3)), 0.05)
-    with pytest.raises(ValueError, match="positive"):
-        Imaging(good, 0 * good, psf, 0.05)
+    with pytest.raises(ValueError, match="rows and columns"):
+        Imaging(np.ones((2, 5, 5)), np.ones((2, 5, 5)), psf, 0.05)
+    for bad_psf in (0 * psf, np.full((3, 3), np.nan)):
+        with pytest.raises(ValueError, match="sum of the PSF"):
+            Imaging(good, good, bad_psf, 0.05)
+    with pytest.raises(ValueError, match="side of a pixel"):
+        Imaging(good, good, psf, 0.0)
+
+
+def test_pixels_without_noise_are_refused_where_they_are_fitted():
+    noise_map = np.ones((5, 5))
+    noise_map[1, 2] = 0.0
+    image = Imaging(np.ones((5, 5)), noise_map, np.ones((3, 3)), 0.05)
+    pixels = np.ones((5, 5), bool)
+    with pytest.raises(ValueError, match=r"1 of the 25 .* row 1, column 2 .* noise 0\.0"):
+        image.require_usable(pixels)
+    pixels[1] = False
+    image.require_usable(pixels)
+
+
+def test_images_may_lie_in_an_extension_in_other_numbers(imaging, tmp_path):
+    """As telescopes' pipelines write them: an empty first HDU, and single precision."""
+    imaging.save(tmp_path)
+    header = fits.Header({"PIXSCAY": 0.05})
+    image = fits.ImageHDU(imaging.data.astype(np.float32))
+    fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(
+        tmp_path / "data.fits", overwrite=True
+    )
+    loaded = Imaging.load(tmp_path)
+    np.testing.assert_array_equal(loaded.data, imaging.data.astype(np.float32))
+    assert loaded.data.dtype == float and loaded.pixel_scale == 0.05
+
+
+def test_folders_that_do_not_say_enough_are_refused(imaging, tmp_path):
+    imaging.save(tmp_path)
+    fits.setval(tmp_path / "psf.fits", "PIXSCAY", value=0.025)
+    with pytest.raises(ValueError, match=r"0\.05 .* PSF 0\.025"):
+        Imaging.load(tmp_path)
+    fits.delval(tmp_path / "data.fits", "PIXSCAY")
+    with pytest.raises(ValueError, match=r"data\.fits has no PIXSCAY"):
+        Imaging.load(tmp_path)
+    (tmp_path / "noise_map.fits").unlink()
+    with pytest.raises(FileNotFoundError, match=r"noise_map\.fits"):
+        Imaging.load(tmp_path)
