@@ -72,14 +72,19 @@ def certify(
         If ``"auto"`` was asked for and not even one call at a time fits.
     """
     compiled: dict[int, Program] = {}
+    failed: list[str] = []
 
     def bytes_at(chunk: int) -> int:
         try:
             compiled[chunk] = compile_at(candidate, chunk, compile_program, excess_bytes)
-        except jax.errors.JaxRuntimeError:
+        except jax.errors.JaxRuntimeError as error:
             # On a GPU, compiling tries kernels with the memory that is free.
             if chunk == 1 or request != "auto":
                 raise
+            failed.append(
+                f"{candidate.name} could not be compiled for {chunk} calls at once, so fewer were "
+                f"looked at ({str(error).partition(chr(10))[0]})"
+            )
             return max(int(guess.at(chunk)), limit + 1)
         return budget.demand(compiled[chunk].footprint)
 
@@ -107,6 +112,7 @@ def certify(
     else:
         whole_bytes = max(int(fit_line(measured, limit, guess).at(n)), *measured.values())
     program = compiled[chunk]
+    program = program._replace(warnings=(*program.warnings, *failed))
     return program, ProgramPlan(
         name=candidate.name,
         n=n,

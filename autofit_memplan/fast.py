@@ -9,24 +9,13 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
-
 from autofit_memplan.cache import load, store
+from autofit_memplan.fastest import Fastest
 from autofit_memplan.processor import usable_cores
 from autofit_memplan.records import ChosenBy, Footprint
 from autofit_memplan.solver import balance
 
 _CACHE_BYTES_PER_CORE = 2 * 2**20  # second-level cache of a server's core
-
-
-class Fastest(BaseModel):
-    """The chunk size that gave the most evaluations per second, in the plan cache."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    chunk_size: PositiveInt
-    is_settled: bool = True
-    """Whether nothing was left to try."""
 
 
 class Preference(NamedTuple):
@@ -60,9 +49,8 @@ def preference(key: str | None, call: Footprint, platform: str) -> Preference | 
     platform
         ``"cpu"``, or another.
     """
-    known = load(key, Fastest) if key else None
-    if known:
-        chosen_by = "earlier run" if known.is_settled else "unfinished search"
+    if known := remembered(key):
+        chosen_by = "earlier run" if known.is_final else "unfinished search"
         return Preference(known.chunk_size, chosen_by)
     in_cache = calls_in_cache(call, platform)
     return Preference(in_cache, "CPU cache") if in_cache else None
@@ -91,7 +79,12 @@ def choice_key(call_key: str | None, *sizes: object) -> str | None:
     return hashlib.sha256("\n".join(map(str, ("fastest", call_key, *sizes))).encode()).hexdigest()
 
 
-def remember(key: str | None, chunk_size: int, is_settled: bool = True) -> None:
+def remember(key: str | None, fastest: Fastest) -> None:
     """Keep it for the next run."""
     if key:
-        store(key, Fastest(chunk_size=chunk_size, is_settled=is_settled))
+        store(key, fastest)
+
+
+def remembered(key: str | None) -> Fastest | None:
+    """What the last run has kept."""
+    return load(key, Fastest) if key else None

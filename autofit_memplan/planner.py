@@ -20,7 +20,7 @@ from autofit_memplan.certify import (
     with_scratch,
 )
 from autofit_memplan.chunked import chunked_vmap
-from autofit_memplan.fast import choice_key, preference, remember
+from autofit_memplan.fast import choice_key, preference, remember, remembered
 from autofit_memplan.footprint import Program, compile_program
 from autofit_memplan.records import Alternative, DeviceBudget, Live, Plan
 from autofit_memplan.solver import check_chunk_size
@@ -224,6 +224,7 @@ def _plan(
             compile=program.compile,
             at_chunk=partial(_alternative, candidate, budget, compiler, excess_bytes),
             remember=partial(remember, key),
+            remembered=partial(remembered, key),
         )
         plans.append(plan)
     result = Plan(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PrivateAttr, computed_field
 
 from autofit_memplan.errors import TargetError
+from autofit_memplan.fastest import Fastest
 
 if TYPE_CHECKING:
     from autofit_memplan.report import PlanReport
@@ -210,13 +211,14 @@ class Live(NamedTuple):
         Gives the executable that was certified.
     at_chunk
         Compiles the same program at another chunk size.
-    remember
-        Keeps the chunk size that was fastest.
+    remember, remembered
+        Keep what is known of the fastest chunk size, and tell what was kept.
     """
 
     compile: Callable[[], Any]
     at_chunk: Callable[[int], Alternative] | None = None
-    remember: Callable[[int, bool], None] | None = None
+    remember: Callable[[Fastest], None] | None = None
+    remembered: Callable[[], Fastest | None] | None = None
 
 
 class Plan(_Record):
@@ -300,20 +302,37 @@ class Plan(_Record):
 
         self._live[name] = self._live[name]._replace(compile=compile_again)
 
-    def remember(self, name: str, chunk_size: int, is_settled: bool = True) -> None:
+    def remember(
+        self,
+        name: str,
+        chunk_size: int,
+        is_settled: bool = True,
+        ceiling: int | None = None,
+        is_deadly: bool = False,
+    ) -> None:
         """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``.
 
         Parameters
         ----------
         name
             Of the program.
-        chunk_size
-            The fastest.
-        is_settled
-            Whether the search for it had come to its end.
+        chunk_size, is_settled, ceiling, is_deadly
+            See `Fastest`.
         """
         if keep := self._live[name].remember:
-            keep(chunk_size, is_settled)
+            keep(
+                Fastest(
+                    chunk_size=chunk_size,
+                    is_settled=is_settled,
+                    ceiling=ceiling,
+                    is_deadly=is_deadly,
+                )
+            )
+
+    def remembered(self, name: str) -> Fastest | None:
+        """What the plan cache has of the fastest chunk size by now; ``None`` for nothing."""
+        tell = self._live[name].remembered
+        return None if tell is None else tell()
 
     def __eq__(self, other: object) -> bool:
         """Same record: a plan read back from JSON equals the one that holds executables."""

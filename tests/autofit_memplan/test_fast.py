@@ -10,7 +10,9 @@ from autofit_memplan.fast import (
     choice_key,
     preference,
     remember,
+    remembered,
 )
+from autofit_memplan.fastest import Fastest
 from autofit_memplan.records import Footprint
 
 MIB = 2**20
@@ -72,14 +74,28 @@ def test_a_call_without_bytes():
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_what_was_fastest_before_comes_first(platform):
-    remember(KEY, 13)
+    remember(KEY, Fastest(chunk_size=13))
     assert preference(KEY, call_of(MIB), platform) == Preference(13, "earlier run")
-    remember(KEY, 7)
+    remember(KEY, Fastest(chunk_size=7))
     assert preference(KEY, call_of(MIB), platform) == Preference(7, "earlier run")
 
 
+def test_what_memory_did_not_allow_is_left_for_a_run_with_more():
+    remember(KEY, Fastest(chunk_size=8, ceiling=16))
+    assert preference(KEY, call_of(MIB), "gpu") == Preference(8, "unfinished search")
+    known = remembered(KEY)
+    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == [16, 32]
+
+
+@pytest.mark.parametrize(("is_settled", "left"), [(False, [1, 4, 8]), (True, [])])
+def test_nobody_goes_where_a_process_was_killed(is_settled, left):
+    known = Fastest(chunk_size=8, is_settled=is_settled, ceiling=16, is_deadly=True)
+    assert known.is_final is is_settled
+    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == left
+
+
 def test_it_is_that_program_s_alone():
-    remember(KEY, 13)
+    remember(KEY, Fastest(chunk_size=13))
     keys = {
         KEY,
         choice_key("b" * 64, "step", 200, 50),
@@ -93,14 +109,14 @@ def test_it_is_that_program_s_alone():
 
 def test_without_a_plan_cache_nothing_is_kept(plan_cache):
     assert choice_key(None, "step", 200) is None
-    remember(None, 13)
+    remember(None, Fastest(chunk_size=13))
     assert not list(plan_cache.iterdir())
     assert preference(None, call_of(MIB), "gpu") is None
 
 
 @pytest.mark.parametrize("chunk_size", ["0", "-3", '"many"', "1e400", "null", "[7]"])
 def test_an_entry_that_makes_no_sense_is_no_preference(plan_cache, chunk_size):
-    remember(KEY, 13)
+    remember(KEY, Fastest(chunk_size=13))
     (path,) = plan_cache.iterdir()
     text = path.read_text()
     assert text.count(":13,") == 1
@@ -109,7 +125,7 @@ def test_an_entry_that_makes_no_sense_is_no_preference(plan_cache, chunk_size):
 
 
 def test_another_program_s_entry_under_this_name_is_no_preference(plan_cache):
-    remember(KEY, 13)
+    remember(KEY, Fastest(chunk_size=13))
     (path,) = plan_cache.iterdir()
     other = choice_key("b" * 64, "step", 200, 50)
     path.rename(path.with_name(f"{other}.json"))

@@ -100,6 +100,8 @@ def test_a_chunk_that_cannot_be_compiled_does_not_fit(monkeypatch):
     plan = plan_calls(heavy, X, 20, budget_of(12 * MIB))
     assert failed and 1 <= plan.calls.chunk_size < undisturbed
     assert plan.fits
+    (note,) = [text for text in plan.warnings if "could not be compiled" in text]
+    assert "calls at once" in note and "no memory to try kernels" in note
     failed.clear()
     with pytest.raises(jax.errors.JaxRuntimeError, match="to try kernels"):
         plan_calls(heavy, X, 20, budget_of(12 * MIB), 7)

@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,11 +140,18 @@ def test_at_one_call_the_error_is_clear():
     assert plan.compiled == [4, 2, 1]
 
 
-def test_an_array_that_has_no_room_outside_the_pool_is_no_matter_of_chunks():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INTERNAL: Failed to allocate 98697216 bytes for new constant",
+        "INTERNAL: Attempting to perform BLAS operation using StreamExecutor without BLAS support",
+        "INTERNAL: operation cublasCreate failed: CUBLAS_STATUS_NOT_INITIALIZED",
+        "INTERNAL: operation gpusolverDnCreate(&handle) failed: cuSolver internal error",
+    ],
+)
+def test_what_has_no_room_outside_the_pool_is_no_matter_of_chunks(text):
     def run(chunk, x):
-        raise jax.errors.JaxRuntimeError(
-            "INTERNAL: Failed to allocate 98697216 bytes for new constant"
-        )
+        raise jax.errors.JaxRuntimeError(text)
 
     plan = Planned(4, run)
     with pytest.raises(
@@ -205,6 +213,44 @@ def test_memory_that_runs_out_on_trial_costs_nothing_else():
     program = on_trial(plan, 13)
     assert program(21) == 42 and program.chunk_size == 5
     assert plan.compiled == [5, 13] and program.lowered == [] and len(program.refused) == 1
+
+
+def test_another_error_on_trial_costs_nothing_else_either():
+    def run(chunk, x):
+        if chunk > 5:
+            raise jax.errors.JaxRuntimeError("INTERNAL: CUFFT_INVALID_SIZE")
+        return 2 * x
+
+    program = on_trial(Planned(5, run), 13)
+    assert program(21) == 42 and program.chunk_size == 5
+    assert program.refused[0].startswith("step: INTERNAL: CUFFT_INVALID_SIZE at 13 calls at once")
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_before_the_chunk_is_lowered_what_else_takes_memory_may_end(helps):
+    waits = [True]
+    most = [2]
+
+    def hold_off():
+        if not waits:
+            return False
+        most[0] = 5 if helps else 2
+        return waits.pop()
+
+    plan = Planned(5, lambda chunk, x: fails_above(most[0])(chunk, x))
+    program = adaptive(plan)
+    program.hold_off = hold_off
+    assert program(21) == 42 and waits == []
+    assert (program.chunk_size, len(program.lowered)) == ((5, 0) if helps else (2, 1))
+    assert plan.compiled == ([5] if helps else [5, 2])
+
+
+def test_what_looking_at_values_takes_is_told_apart():
+    program = adaptive(Planned(5, lambda chunk, x: 2 * x), fault=lambda *_: time.sleep(0.05) or "")
+    program(1)
+    assert program.check_seconds >= 0.05
+    program(1)
+    assert program.check_seconds == 0.0
 
 
 @pytest.mark.parametrize(("left", "ways"), [(2, 1), (1, 2)])

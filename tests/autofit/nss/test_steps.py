@@ -16,9 +16,11 @@ from elementwise import N_STEP, assert_same_bits, fit, recorded_samplings
 from autofit.non_linear.search.nest.nss import _loop, _steps, _tuning
 from autofit.non_linear.search.nest.nss._memory import Plan
 from autofit.non_linear.search.nest.nss._sampling import Sampling
+from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import PAIRS, Tuner
 from autofit_memplan.cache import FOLDER_VARIABLE
+from autofit_memplan.fastest import Fastest
 
 LADDER = [1, 2, N_STEP]
 
@@ -90,14 +92,18 @@ def before_each_step(hook):
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "is_double"), [("lanes", False), ("map", True)], ids=["float32", "float64"]
+    ("scheduler", "is_double", "tried"),
+    [("lanes", False, LADDER[1:]), ("map", True, LADDER)],  # one lane would be made as two
+    ids=["float32", "float64"],
 )
-def test_chunks_that_take_turns_give_the_bits_of_one(scheduler, is_double, smaller_wins, samplings):
+def test_chunks_that_take_turns_give_the_bits_of_one(
+    scheduler, is_double, tried, smaller_wins, samplings
+):
     with jax.enable_x64(is_double):
         tuned = fit(chunk_size="auto", scheduler=scheduler)
         fixed = fit(chunk_size=N_STEP, scheduler=scheduler)
     trials = samplings[0].trials
-    assert [trial.chunk_size for trial in trials] == LADDER
+    assert [trial.chunk_size for trial in trials] == tried
     assert all(trial.calls >= PAIRS and trial.evaluations_per_second > 0 for trial in trials)
     assert samplings[1].trials == []
     values = tuned.samples.log_likelihoods
@@ -118,9 +124,9 @@ def test_settings_of_a_with_block_reach_the_compiler_s_thread():
         here = {setting: getattr(jax.config, setting) for setting in _steps._SETTINGS}
         step = TunedStep.__new__(TunedStep)
         step._plan, step._compiling, step._tuner = Asked(), None, None
-        step._program, step._is_remembered = None, False
+        step._program = None
         step._compiler = _steps.ThreadPoolExecutor(1)
-        step._left = _tuning.SecondsLeft(-3.0)
+        step._left = SecondsLeft(-3.0)
         tuner = _tuning.Tuner([1, 2], 2, 0.0)
         tuner.observe(2, 1, 1.0)
         step._look_further(tuner)
@@ -227,7 +233,8 @@ def test_a_compilation_that_fails_does_not_end_the_run(patient, samplings, monke
     assert "ptxas" in samplings[0].refused[0]
     monkeypatch.setattr(Plan, "at_chunk", at_chunk)
     fit(chunk_size="auto")
-    assert samplings[1]._plan.step.chosen_by == "memory", "it may work another time"
+    plan = samplings[1]._plan
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (N_STEP, "earlier run")
     assert_same_bits(result, fit(chunk_size=N_STEP))
 
 
@@ -269,7 +276,7 @@ def test_a_larger_chunk_is_not_run_where_others_have_taken_the_memory(
 def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
     smaller_wins, samplings, compiled_at, plan_cache, monkeypatch, tmp_path
 ):
-    """The plan cache is copied while two calls at once run for the first time."""
+    """The plan cache is copied while two calls at once run for the first time, from one on."""
     fit(chunk_size="auto", max_iterations=1)
     samplings[0]._plan.remember("step", 1, is_settled=False)
     left_behind = tmp_path / "left behind"
@@ -285,9 +292,42 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
     compiled_at.clear()
     next_one = fit(chunk_size="auto")
     plan = samplings[2]._plan
-    assert (plan.step.chunk_size, plan.step.chosen_by) == (1, "earlier run")
-    assert compiled_at == []
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (1, "unfinished search")
+    assert compiled_at == [], "there is nothing below"
     assert_same_bits(survivor, next_one)
+    fit(chunk_size="auto")
+    assert samplings[3]._plan.step.chosen_by == "earlier run"
+
+
+def test_below_one_that_killed_the_process_the_search_goes_on(smaller_wins, samplings, compiled_at):
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", 2, False, ceiling=N_STEP, is_deadly=True)
+    fit(chunk_size="auto")
+    assert compiled_at == [1]
+    assert [trial.chunk_size for trial in samplings[1].trials] == [1, 2]
+
+
+def test_what_another_run_has_settled_meanwhile_stays(smaller_wins, samplings):
+    """While a larger chunk runs for the first time here, and fails for a reason of its own."""
+    fit(chunk_size="auto", max_iterations=1)
+    plan, kept = samplings[0]._plan, []
+    plan.remember("step", 1, is_settled=False)
+
+    def watch(chunk_size):
+        if not kept:
+            plan.remember("step", N_STEP)
+        kept.append(plan.remembered("step"))
+        if chunk_size == 2:
+            raise jax.errors.JaxRuntimeError("INTERNAL: CUFFT_INVALID_SIZE")
+
+    with before_each_step(watch):
+        result = fit(chunk_size="auto")
+    [why] = samplings[1].refused
+    assert why.startswith("step: INTERNAL: CUFFT_INVALID_SIZE at 2 calls at once")
+    assert result.samples.samples_info["ended"] == "converged"
+    warned = Fastest(chunk_size=1, is_settled=False, ceiling=2, is_deadly=True)
+    assert warned in kept
+    assert kept[0] == kept[-1] == Fastest(chunk_size=N_STEP)
 
 
 @pytest.mark.parametrize("left", [2, 1], ids=["the best still works", "nor does the best"])

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autofit.non_linear.search.nest.nss._tuning import EXPECTED_GAIN, SecondsLeft, Tuner, ladder
+from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
+from autofit.non_linear.search.nest.nss._tuning import EXPECTED_GAIN, Tuner, ladder
 
-N, COMPILE, LONG = 50, 10.0, 1e6
+N, COMPILE, TURN, LONG = 50, 10.0, 0.5, 1e6
 
 CURVES: dict[str, Callable[[int], float]] = {
     "monotone up": lambda chunk: 100.0 * chunk,
@@ -45,9 +46,9 @@ def run(
         if compiling == 1:
             tuner.refuse() if tuner.challenger > holds else tuner.compiled(COMPILE)
         used.append(tuner.current)
-        seconds = 0.5 * math.exp(noise * rng.standard_normal())
+        seconds = TURN * math.exp(noise * rng.standard_normal())
         if compiling <= 1:  # while the processor is shared with the compiler, nothing is timed
-            tuner.observe(tuner.current, round(0.5 * curve(tuner.current)), seconds)
+            tuner.observe(tuner.current, round(TURN * curve(tuner.current)), seconds)
     return Ran(tuner, asked, used)
 
 
@@ -130,12 +131,13 @@ def test_one_pair_of_turns_decides_what_is_far_off_if_they_are_long(seconds, rat
     assert tuner.best == (best or 1)
 
 
-@pytest.mark.parametrize("seconds_left", [0.0, 0.99 * COMPILE / EXPECTED_GAIN])
-def test_no_trial_in_a_run_too_short_to_repay_a_compilation(seconds_left):
+@pytest.mark.parametrize("seconds_left", [0.0, 0.99 * (COMPILE + TURN) / EXPECTED_GAIN])
+def test_no_trial_in_a_run_too_short_to_repay_a_compilation_and_a_turn(seconds_left):
     ran = run(CURVES["monotone up"], 13, seconds_left=seconds_left)
     assert ran.asked == [] and set(ran.used) == {13}
     assert not ran.tuner.is_settled, "the run may turn out to be longer"
-    assert run(CURVES["monotone up"], 13, seconds_left=1.01 * COMPILE / EXPECTED_GAIN).asked
+    enough = 1.01 * (COMPILE + TURN) / EXPECTED_GAIN
+    assert run(CURVES["monotone up"], 13, seconds_left=enough).asked
 
 
 def test_a_compilation_that_took_long_counts_from_then_on():
@@ -262,6 +264,27 @@ def test_a_ladder_reaches_the_highest():
     assert ladder(50, 50, 100)[-1] == 100
 
 
+def test_a_ladder_does_not_step_over_one_lane_for_each_particle():
+    assert ladder(50, 13, 100) == [1, 2, 4, 7, 13, 25, 50, 100]
+    assert ladder(50, 7, 100) == [1, 2, 4, 7, 13, 25, 50, 100]
+
+
+def test_a_ladder_ends_at_the_lowest():
+    assert ladder(50, 13, 50, lowest=2) == [2, 4, 7, 13, 25, 50]
+    assert ladder(50, 1, 4, lowest=2) == [1, 2, 4]
+
+
+def test_what_could_not_be_tried_above_the_winner_is_told():
+    up, down = CURVES["monotone up"], CURVES["monotone down"]
+    assert run(up, 8, highest=400, holds=20).tuner.ceiling == 25
+    assert run(down, 8, highest=400, holds=20).tuner.ceiling is None, "16 was tried, and lost"
+    assert run(up, 13).tuner.ceiling is None
+    assert Tuner([1, 2, 4], 4, COMPILE, ceiling=5).ceiling == 5
+    tuner = Tuner([1, 2, 4, 8], 8, COMPILE)
+    tuner.lower(4)
+    assert tuner.ceiling == 8
+
+
 def observed(points, termination=-3.0):
     left = SecondsLeft(termination)
     for seconds, remaining in points:
@@ -291,6 +314,10 @@ def test_where_nothing_falls_the_run_is_expected_to_last_as_long_again(remaining
 
 def test_nothing_is_expected_before_anything_is_known():
     assert SecondsLeft(-3.0).seconds == 0.0
+
+
+def test_a_run_that_is_nearly_done_is_not_expected_to_last_as_long_again():
+    assert observed([(1.0, 100.0 - 10.0 * i) for i in range(1, 11)]) == pytest.approx(0.3)
 
 
 def test_caps_end_a_run_earlier():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,15 @@ _SIGNS = (
     "scratch allocator",  # cuFFT could not make its plan
 )
 
+_OUTSIDE_THE_POOL = (
+    "for new constant",  # of an array that is closed over
+    "without blas support",  # no handle of cuBLAS could be made
+    "cublas_status_not_initialized",
+    "cusolver_status_not_initialized",
+    "cusolver internal error",
+)
+"""What is taken from the card itself, and is as large for any chunk."""
+
 logger = logging.getLogger("autofit")
 
 
@@ -38,7 +48,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, jax.errors.JaxRuntimeError) and any(sign in text for sign in _SIGNS)
+    signs = (*_SIGNS, *_OUTSIDE_THE_POOL)
+    return isinstance(error, jax.errors.JaxRuntimeError) and any(sign in text for sign in signs)
 
 
 class AdaptiveProgram:
@@ -68,6 +79,11 @@ class AdaptiveProgram:
     proven
         The chunk size to go back to when the one of now is only being tried and does not work;
         ``None`` when none is being tried.
+    hold_off
+        Asked when memory ran out: waits for what else of this process takes some, and tells whether
+        there was anything. Then the call is made once more before the chunk is lowered.
+    check_seconds
+        What looking at the values of the last call took.
     lowered, refused
         What happened, for the report: a sentence for each time that the chunk was lowered, and
         that one was tried and did not work.
@@ -89,6 +105,8 @@ class AdaptiveProgram:
         self._bytes_per_call = program.predicted_bytes / program.chunk_size
         self.chunk_size = self._planned = program.chunk_size
         self.proven: int | None = None
+        self.hold_off: Callable[[], bool] = lambda: False
+        self.check_seconds = 0.0
         self.lowered: list[str] = []
         self.refused: list[str] = []
         self._until_it_fits(self._compiled)
@@ -147,19 +165,24 @@ class AdaptiveProgram:
             try:
                 return attempt()
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+                is_for_memory = is_out_of_memory(error)
+                if not is_for_memory and self.proven is None:
                     raise
                 cause = _short(error)
             # after the clause, whose traceback holds on to buffers
-            if not self._has_gone_back(f"out of memory ({cause})"):
+            why = f"out of memory ({cause})" if is_for_memory else cause
+            if not self._has_gone_back(why) and not self.hold_off():
                 self._make_room(cause)
 
     def _checked(self, arguments: tuple) -> tuple[Any, str]:
         """The result, and what is wrong with it."""
         result = self._wait(self._compiled()(*arguments))
+        self.check_seconds = 0.0
         if self.chunk_size in self._trusted:
             return result, ""
+        start = time.perf_counter()
         fault = self._fault(result, self.chunk_size)
+        self.check_seconds = time.perf_counter() - start
         if not fault:
             self._trusted.add(self.chunk_size)
         return result, fault
@@ -202,12 +225,12 @@ class AdaptiveProgram:
         self._executables.clear()
         self._plan.release(self._name)
         gc.collect()
-        if "for new constant" in cause:  # which is as large for any chunk
+        if any(sign in cause.lower() for sign in _OUTSIDE_THE_POOL):
             raise OutOfMemoryError(
-                f"no memory for an array that the likelihood closes over ({cause}). XLA takes it "
-                "from the card, not from JAX's pool: set XLA_PYTHON_CLIENT_PREALLOCATE=false, or a "
-                "lower XLA_CLIENT_MEM_FRACTION, before Python starts, and run the same script "
-                "again."
+                f"no memory for CUDA's libraries or for an array that the likelihood closes over "
+                f"({cause}). They take it from the card, not from JAX's pool: set "
+                "XLA_PYTHON_CLIENT_PREALLOCATE=false, or a lower XLA_CLIENT_MEM_FRACTION, before "
+                "Python starts, and run the same script again."
             )
         if self.chunk_size == 1:
             raise OutOfMemoryError(

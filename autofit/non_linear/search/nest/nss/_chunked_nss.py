@@ -137,5 +137,10 @@ def _with_an_axis(
     if chunk_size != 1 or n == 1:
         return chunk_size
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), positions)
-    elements = elements_computed(jax.jit(loglikelihood_fn).trace(one).jaxpr)
-    return 2 if elements is not None and elements < LIGHT_ELEMENTS else 1
+    return 2 if is_light(jax.jit(loglikelihood_fn).trace(one).jaxpr) else 1
+
+
+def is_light(jaxpr: Any) -> bool:
+    """Whether a call computes fewer than `LIGHT_ELEMENTS`, as far as that can be told."""
+    elements = elements_computed(jaxpr)
+    return elements is not None and elements < LIGHT_ELEMENTS

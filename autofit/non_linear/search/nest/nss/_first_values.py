@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from autofit.non_linear.errors import EvidenceError
+from autofit.non_linear.search.nest.nss._memory import compiler_options
 
 HUGE = 1e30
 """Beyond it (either sign) a log likelihood is a stand-in for "impossible", not a measurement."""
@@ -151,7 +152,8 @@ def _look_again(
     positions: jax.Array | np.ndarray, raw_log_likelihood: Callable[[Any], jax.Array | float]
 ) -> str:
     """What the user's own function gives at some of the points, in a sentence."""
-    function, some = jax.jit(raw_log_likelihood), positions[:8]
+    options = compiler_options(jax.default_backend())  # without which it could hang
+    function, some = jax.jit(raw_log_likelihood, compiler_options=options), positions[:8]
     counts = count_values([function(position).item() for position in some])
     return (
         f"Of the first {counts.n} it gave NaN at {counts.nan}, -inf at {counts.minus_inf} and a "

@@ -17,6 +17,10 @@ from autofit.non_linear.search.nest.nss._run import Run
 
 _SECONDS_PER_CALL = 0.5  # long enough to hide a host round trip, short enough to feel alive
 
+_SHORTEST_SLEEP, _LONGEST_SLEEP = 1e-4, 0.02
+_OVERSLEPT = 0.02
+"""Share of a call by which the host may see its end too late: chunk sizes are compared by time."""
+
 
 def sample(
     run: Run,
@@ -98,12 +102,12 @@ def wait(result: Any, on_pause: Callable[[], None]) -> Any:
         Called between two sleeps; may raise `KeyboardInterrupt`.
     """
     first = next(leaf for leaf in jax.tree.leaves(result) if hasattr(leaf, "is_ready"))  # no key
-    pause = 1e-4
+    start = time.perf_counter()
     on_pause()
     while not first.is_ready():
-        time.sleep(pause)
+        waited = time.perf_counter() - start
+        time.sleep(min(max(_SHORTEST_SLEEP, _OVERSLEPT * waited), _LONGEST_SLEEP))
         on_pause()
-        pause = min(2 * pause, 0.02)
     return jax.block_until_ready(result)
 
 

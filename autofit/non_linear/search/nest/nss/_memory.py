@@ -11,6 +11,7 @@ from autofit_memplan import (
     plan_nss,
     read_budget,
 )
+from autofit_memplan.compiler import compiler_options
 from autofit_memplan.records import Alternative
 from autofit_memplan.solver import balance as balanced
 from autofit_memplan.solver import waves
@@ -24,6 +25,7 @@ __all__ = [
     "Plan",
     "balanced",
     "chunked_vmap",
+    "compiler_options",
     "elements_computed",
     "format_bytes",
     "lowest_precision",

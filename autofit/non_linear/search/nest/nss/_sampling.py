@@ -15,6 +15,7 @@ import numpy as np
 from autofit.non_linear.fitness import Fitness
 from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
 from autofit.non_linear.search.nest.nss._batch_check import check_batch, tolerance_for
+from autofit.non_linear.search.nest.nss._chunked_nss import is_light
 from autofit.non_linear.search.nest.nss._first_values import require_start
 from autofit.non_linear.search.nest.nss._loop import sample, wait
 from autofit.non_linear.search.nest.nss._memory import DeviceBudget, Plan, balanced, waves
@@ -22,9 +23,10 @@ from autofit.non_linear.search.nest.nss._moves import KIND
 from autofit.non_linear.search.nest.nss._options import Options
 from autofit.non_linear.search.nest.nss._run import Run
 from autofit.non_linear.search.nest.nss._scheduler import scheduler_for
+from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
 from autofit.non_linear.search.nest.nss._signals import Signals
 from autofit.non_linear.search.nest.nss._steps import TunedStep
-from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner, ladder
+from autofit.non_linear.search.nest.nss._tuning import Trial, Tuner, ladder
 from autofit.non_linear.search.nest.nss._watchdog import Watchdog
 
 logger = logging.getLogger("autofit")
@@ -130,10 +132,15 @@ class Sampling:
             tuner = self._tuner(program.chunk_size, compile_seconds)
             step = TunedStep(program, plan, tuner, self._seconds_left(run))
             stack.callback(step.close)
+
+            def hearing(*arguments):
+                on_pause()  # what came since the last call, before another one begins
+                return step(*arguments)
+
             try:
                 sample(
                     run,
-                    step,
+                    hearing,
                     lambda run: after_call(run, step.note),
                     lambda seconds, what: dog.watch(seconds, f"{what}, {step.note}"),
                     options.max_iterations,
@@ -210,17 +217,23 @@ class Sampling:
 
     def _tuner(self, start: int, compile_seconds: float) -> Tuner | None:
         """For ``"auto"``; what an earlier run has found is not searched for again."""
-        program = self._plan.step
+        program, jaxpr = self._plan.step, self._fitness.jaxpr
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
             return None
-        n, is_lowered = program.n, start < program.chunk_size
+        n, ceiling = program.n, None
+        has_lanes = scheduler_for(jaxpr, self._options)[0] != "map"
+        lowest = 2 if has_lanes and is_light(jaxpr) else 1  # where 1 is made as 2
+        is_lowered = start < program.chunk_size
         if is_lowered or (program.chosen_by == "memory" and start < n):
-            highest = start  # more does not fit
+            highest, ceiling = start, start + 1  # more does not fit
         else:
             fills_up = self._plan.budget.platform == "gpu"  # where more calls may take no longer
-            has_lanes = fills_up and scheduler_for(self._fitness.jaxpr, self._options)[0] != "map"
-            highest = 2 * n if has_lanes else n
-        return Tuner(ladder(n, start, highest), start, compile_seconds)
+            highest = 2 * n if fills_up and has_lanes else n
+        sizes = ladder(n, start, highest, lowest)
+        known = self._plan.remembered("step")
+        if known is not None and start == known.chunk_size:
+            sizes = [size for size in sizes if size == start or known.leaves_open(size)]
+        return Tuner(sizes, start, compile_seconds, ceiling)
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit

@@ -67,12 +67,11 @@ class Signals:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        terminated = self.stop == "SIGTERM"
         before = self._before.get(signal.SIGTERM)
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
-        if not terminated or error is not None:
+        if self.stop != "SIGTERM" or error is not None:
             return
         if callable(before):
             signal.raise_signal(signal.SIGTERM)
@@ -84,7 +83,8 @@ class Signals:
         before = signal.getsignal(number)
         # None is a handler that was not set from Python and could not be put back.
         if before is not None and before is not signal.SIG_IGN:
-            self._before[number] = signal.signal(number, handler)
+            self._before[number] = before  # first: the handler may be called at once
+            signal.signal(number, handler)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         if not self.stop or number == signal.SIGTERM:  # which ends the process, after SIGINT too

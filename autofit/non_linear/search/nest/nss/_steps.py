@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import jax
 from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
 from autofit.non_linear.search.nest.nss._block import Block
 from autofit.non_linear.search.nest.nss._memory import Alternative, Plan
-from autofit.non_linear.search.nest.nss._tuning import SecondsLeft, Trial, Tuner
+from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
+from autofit.non_linear.search.nest.nss._tuning import LONG_TURN, Trial, Tuner
 
 logger = logging.getLogger("autofit")
 
@@ -57,7 +59,7 @@ class TunedStep:
         self._compiler = ThreadPoolExecutor(1, "autofit-compiler")
         self._compiling: Future[_Compiled] | None = None
         self._have_run: set[int] = set()
-        self._is_remembered = plan.step.chosen_by == "earlier run"
+        program.hold_off = self._await_compiler
 
     def close(self) -> None:
         """Start no further compilation, and keep what was learned so far."""
@@ -65,9 +67,11 @@ class TunedStep:
         if self._compiling is not None and not self._compiling.done():
             logger.info("A chunk size is still being compiled; Python ends when that is done.")
         tuner, program = self._tuner, self._program
-        if self._is_remembered and program.lowered:  # the next run should look again
-            self._plan.remember("step", self.taken, is_settled=False)
-        elif tuner is not None and not tuner.is_settled and tuner.best != tuner.start:
+        if tuner is None:
+            if program.lowered:  # what an earlier run had found
+                failed = self._plan.step.chunk_size
+                self._plan.remember("step", self.taken, False, ceiling=failed)
+        elif tuner.is_settled or tuner.best != tuner.start or tuner.ceiling:
             self._remember(tuner)
 
     def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
@@ -79,21 +83,23 @@ class TunedStep:
         is_new = program.chunk_size not in self._have_run
         is_trial = program.chunk_size != self._tuner.best
         program.proven = self._tuner.best if is_trial else None
+        n_lowered, n_refused = len(program.lowered), len(program.refused)
         start = time.perf_counter()
         is_risk = is_new and program.chunk_size > self._tuner.best
         with self._at_risk(self._tuner) if is_risk else nullcontext():
             block = program(rng_key, state, limit)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start - program.check_seconds
         self._have_run.add(program.chunk_size)
         integrator = block.state.integrator
         remaining = float(integrator.logZ_live) - float(integrator.logZ)
         self._left.observe(seconds, int(block.iterations), remaining)
-        if program.chunk_size != self._tuner.current:  # which did not work
-            if program.chunk_size == self._tuner.best:
-                self._tuner.refuse()
-            else:
-                self._tuner.lower(program.chunk_size)
-        elif not is_new and self._compiling is None:  # nothing else took part of the time
+        # A first call makes buffers and threads, which is little beside a long one.
+        is_typical = not is_new or seconds >= LONG_TURN
+        if len(program.lowered) > n_lowered:
+            self._tuner.lower(program.chunk_size)
+        elif len(program.refused) > n_refused:
+            self._tuner.refuse()
+        elif is_typical and self._compiling is None:  # nothing else took part of the time
             self._tuner.observe(program.chunk_size, int(block.evaluations.useful), seconds)
         program.chunk_size = self._tuner.current
         self._look_further(self._tuner)
@@ -123,16 +129,19 @@ class TunedStep:
 
     @contextmanager
     def _at_risk(self, tuner: Tuner) -> Iterator[None]:
-        """While this lasts, the plan cache tells the next run to stay at the best so far.
+        """While this lasts, the plan cache tells the next run not to go so high.
 
         The system may kill a process for its memory. If every run tried the same, none would end.
         """
-        self._is_remembered = True
-        self._plan.remember("step", tuner.best)
+        before = self._plan.remembered("step")
+        self._plan.remember("step", tuner.best, False, ceiling=tuner.challenger, is_deadly=True)
         try:
             yield
         finally:
-            self._plan.remember("step", tuner.best, is_settled=False)
+            if before is not None and before.is_settled:  # by another run, or by an earlier one
+                self._plan.remember("step", **before.model_dump())
+            else:
+                self._remember(tuner)
 
     def _look_further(self, tuner: Tuner) -> None:
         """Have the next chunk size compiled; when there is none left, keep the best."""
@@ -147,10 +156,14 @@ class TunedStep:
             self._program.keep_only_current()
 
     def _remember(self, tuner: Tuner) -> None:
-        program = self._program
-        if not (program.lowered or program.refused):  # else another run may have better luck
-            self._plan.remember("step", tuner.best, tuner.is_settled)
-            self._is_remembered = tuner.is_settled
+        self._plan.remember("step", tuner.best, tuner.is_settled, ceiling=tuner.ceiling)
+
+    def _await_compiler(self) -> bool:
+        """Let it finish, for it takes memory; whether there was anything to wait for."""
+        if self._compiling is None or self._compiling.done():
+            return False
+        concurrent.futures.wait([self._compiling])
+        return True
 
     def _take_over(self, tuner: Tuner) -> None:
         """Use what the compiler has finished."""

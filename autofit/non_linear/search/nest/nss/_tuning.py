@@ -54,8 +54,8 @@ class Trial(NamedTuple):
     calls: int
 
 
-def ladder(n: int, start: int, highest: int) -> list[int]:
-    """Chunk sizes worth a trial, ascending: `start`, halved and doubled.
+def ladder(n: int, start: int, highest: int, lowest: int = 1) -> list[int]:
+    """Chunk sizes worth a trial, ascending: `start`, halved and doubled, and `n` if it is passed.
 
     Parameters
     ----------
@@ -65,14 +65,18 @@ def ladder(n: int, start: int, highest: int) -> list[int]:
         The first.
     highest
         None is larger; above `n`, spare lanes look ahead.
+    lowest
+        None but `start` is smaller.
     """
     sizes, size = {start}, start
-    while size > 1:
-        size = balanced(n, -(-size // 2))
+    while size > lowest:
+        size = balanced(n, max(-(-size // 2), lowest))
         sizes.add(size)
     size = start
     while size < highest:
-        size = min(2 * size, highest)
+        last, size = size, min(2 * size, highest)
+        if last < n < size:
+            size = n
         sizes.add(balanced(n, size) if size < n else size)
     return sorted(sizes)
 
@@ -88,6 +92,8 @@ class Tuner:
         One of them, whose program there is.
     compile_seconds
         What another program costs.
+    ceiling
+        The smallest size above all of them, where there is one that memory does not allow.
 
     Attributes
     ----------
@@ -101,14 +107,17 @@ class Tuner:
         Whether there is nothing left to try.
     """
 
-    def __init__(self, sizes: Sequence[int], start: int, compile_seconds: float) -> None:
+    def __init__(
+        self, sizes: Sequence[int], start: int, compile_seconds: float, ceiling: int | None = None
+    ) -> None:
         self._sizes = list(sizes)
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
-        self._compile_seconds = compile_seconds
+        self._compile_seconds, self._turn_seconds = compile_seconds, 0.0
         self._direction, self._wins = 1, 0
         self._turns: dict[int, list[float]] = {}  # of best and challenger, once both can be run
         self.start = self.best = self.current = start
         self.challenger: int | None = None
+        self._ceiling = ceiling
         self.is_settled = False
 
     def wanted(self, seconds_left: float) -> int | None:
@@ -123,7 +132,7 @@ class Tuner:
             return None
         wanted = self._next()
         self.is_settled = wanted is None
-        if seconds_left * EXPECTED_GAIN < self._compile_seconds:
+        if seconds_left * EXPECTED_GAIN < self._compile_seconds + self._turn_seconds:
             return None
         self.challenger = wanted
         return wanted
@@ -142,11 +151,14 @@ class Tuner:
         place = self._sizes.index(self.challenger)
         is_above = self.challenger > self.best
         self._sizes[place:] = [] if is_above else self._sizes[place + 1 :]
+        if is_above:
+            self._ceiling = self.challenger
         self._rates.pop(self.challenger, None)
         self._end_comparison()
 
     def lower(self, chunk_size: int) -> None:
         """The memory ran out: go on at `chunk_size`, never again above, and look below it."""
+        self._ceiling = self.best
         self._sizes = sorted({chunk_size, *(size for size in self._sizes if size < chunk_size)})
         self._rates = {
             size: rates for size, rates in self._rates.items() if size <= chunk_size and rates
@@ -169,6 +181,7 @@ class Tuner:
         """
         rate = max(useful, 1) / max(seconds, 1e-9)
         self._rates[chunk_size].append(rate)
+        self._turn_seconds = seconds
         if not self._turns:
             return
         assert self.challenger is not None
@@ -181,6 +194,11 @@ class Tuner:
         gain = statistics.mean(gains) - math.log(CLEARLY)
         if abs(gain) > _doubt(gains, seconds) or len(gains) >= MOST_PAIRS:
             self._decide(has_won=gain > 0)
+
+    @property
+    def ceiling(self) -> int | None:
+        """What would be tried next above the best, but cannot be or has not worked."""
+        return self._ceiling if self.best == self._sizes[-1] else None
 
     @property
     def trials(self) -> list[Trial]:
@@ -222,50 +240,3 @@ def _doubt(gains: Sequence[float], turn_seconds: float) -> float:
     if len(gains) < PAIRS:
         return FAR if turn_seconds >= LONG_TURN else math.inf
     return 2 * max(statistics.stdev(gains), NOISE) / math.sqrt(len(gains))
-
-
-class SecondsLeft:
-    """How long a run is expected to go on.
-
-    As long as it has lasted, or longer where the remaining evidence falls more slowly than that:
-    a straight line through it now and at half of the time until now.
-
-    Parameters
-    ----------
-    termination
-        The remaining evidence at which the run ends.
-    iterations, seconds
-        After which it ends in any case.
-    """
-
-    def __init__(
-        self, termination: float, iterations: int | None = None, seconds: float | None = None
-    ) -> None:
-        self._termination = termination
-        self._iterations = math.inf if iterations is None else iterations
-        self._seconds = math.inf if seconds is None else seconds
-        self._done = 0
-        self._elapsed = self._left = 0.0
-        self._history: list[tuple[float, float]] = []
-
-    def observe(self, seconds: float, iterations: int, remaining: float) -> None:
-        """A device call of some iterations; ``log Z_live - log Z`` is `remaining` after it."""
-        self._elapsed += seconds
-        self._done += iterations
-        if not self._history or self._elapsed > 1.1 * self._history[-1][0]:  # a few hundred at most
-            self._history.append((self._elapsed, remaining))
-        then, before = max(
-            (point for point in self._history if point[0] <= self._elapsed / 2),
-            default=self._history[0],
-        )
-        fallen, since = before - remaining, self._elapsed - then
-        self._left = self._elapsed
-        if fallen > 0 and since > 0:
-            self._left = max(self._left, since * (remaining - self._termination) / fallen)
-        to_go = (self._iterations - self._done) * self._elapsed / max(self._done, 1)
-        self._left = max(0.0, min(self._left, to_go, self._seconds - self._elapsed))
-
-    @property
-    def seconds(self) -> float:
-        """Expected from now on; 0 while nothing is known."""
-        return self._left
