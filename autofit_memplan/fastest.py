@@ -32,10 +32,9 @@ class Fastest(BaseModel):
     @property
     def is_final(self) -> bool:
         """Whether a later run has nothing to try either."""
-        return self.is_settled and (self.ceiling is None or self.is_deadly)
+        return self.is_settled and self.ceiling is None
 
     def leaves_open(self, chunk_size: int) -> bool:
         """Whether a later run should try that one."""
-        if self.is_deadly and self.ceiling is not None and chunk_size >= self.ceiling:
-            return False
-        return not self.is_settled or (self.ceiling is not None and chunk_size >= self.ceiling)
+        is_above = self.ceiling is not None and chunk_size >= self.ceiling
+        return not self.is_deadly if is_above else not self.is_settled

@@ -302,32 +302,18 @@ class Plan(_Record):
 
         self._live[name] = self._live[name]._replace(compile=compile_again)
 
-    def remember(
-        self,
-        name: str,
-        chunk_size: int,
-        is_settled: bool = True,
-        ceiling: int | None = None,
-        is_deadly: bool = False,
-    ) -> None:
-        """Keep the chunk size that was fastest in the plan cache, for ``prefer_fast``.
+    def remember(self, name: str, fastest: Fastest) -> None:
+        """Keep in the plan cache what is known of the fastest chunk size, for ``prefer_fast``.
 
         Parameters
         ----------
         name
             Of the program.
-        chunk_size, is_settled, ceiling, is_deadly
-            See `Fastest`.
+        fastest
+            What is known.
         """
         if keep := self._live[name].remember:
-            keep(
-                Fastest(
-                    chunk_size=chunk_size,
-                    is_settled=is_settled,
-                    ceiling=ceiling,
-                    is_deadly=is_deadly,
-                )
-            )
+            keep(fastest)
 
     def remembered(self, name: str) -> Fastest | None:
         """What the plan cache has of the fastest chunk size by now; ``None`` for nothing."""

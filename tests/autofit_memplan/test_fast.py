@@ -87,11 +87,11 @@ def test_what_memory_did_not_allow_is_left_for_a_run_with_more():
     assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == [16, 32]
 
 
-@pytest.mark.parametrize(("is_settled", "left"), [(False, [1, 4, 8]), (True, [])])
-def test_nobody_goes_where_a_process_was_killed(is_settled, left):
-    known = Fastest(chunk_size=8, is_settled=is_settled, ceiling=16, is_deadly=True)
-    assert known.is_final is is_settled
-    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == left
+def test_nobody_goes_where_a_process_was_killed():
+    remember(KEY, Fastest(chunk_size=8, is_settled=False, ceiling=16, is_deadly=True))
+    assert preference(KEY, call_of(MIB), "gpu") == Preference(8, "unfinished search")
+    known = remembered(KEY)
+    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == [1, 4, 8]
 
 
 def test_it_is_that_program_s_alone():

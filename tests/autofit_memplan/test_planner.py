@@ -20,6 +20,7 @@ from autofit_memplan import (
     plan_calls,
     plan_nss,
 )
+from autofit_memplan.fastest import Fastest
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.solver import larger
 
@@ -440,7 +441,7 @@ def test_where_the_cache_holds_all_memory_has_the_word(one_core):
 
 def test_the_chunk_that_was_fastest_is_taken_next_time():
     first = nss_plan(light, budget_of(100 * MIB), prefer_fast=True)
-    first.remember("step", 2)
+    first.remember("step", Fastest(chunk_size=2))
     again = nss_plan(light, budget_of(100 * MIB), prefer_fast=True)
     assert (again.step.chunk_size, again.step.chosen_by) == (2, "earlier run")
     assert again.init == first.init.model_copy(
@@ -461,14 +462,14 @@ def test_the_chunk_that_was_fastest_is_taken_next_time():
 
 def test_a_remembered_chunk_that_does_not_fit_now_is_not_taken():
     plan = nss_plan(heavy, budget_of(100 * MIB), prefer_fast=True)
-    plan.remember("step", 5)
+    plan.remember("step", Fastest(chunk_size=5))
     tight = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
     assert tight.fits and tight.step.chunk_size < 5 and tight.step.chosen_by == "memory"
 
 
 def test_without_the_plan_cache_nothing_is_remembered(plan_cache):
     plan = nss_plan(light, budget_of(100 * MIB), prefer_fast=True, cache=False)
-    plan.remember("step", 2)
+    plan.remember("step", Fastest(chunk_size=2))
     assert not list(plan_cache.iterdir())
 
 
@@ -499,7 +500,7 @@ def test_only_what_has_chunks_has_other_chunk_sizes():
 
 def test_what_was_fastest_in_little_memory_is_looked_for_again_in_more():
     tight = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
-    tight.remember("step", 1)
+    tight.remember("step", Fastest(chunk_size=1))
     again = nss_plan(heavy, budget_of(4 * MIB), prefer_fast=True)
     assert (again.step.chunk_size, again.step.chosen_by) == (1, "earlier run")
     roomy = nss_plan(heavy, budget_of(100 * MIB), prefer_fast=True)

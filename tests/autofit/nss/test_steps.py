@@ -254,7 +254,7 @@ def test_a_larger_chunk_is_not_run_where_others_have_taken_the_memory(
     smaller_wins, samplings, monkeypatch
 ):
     fit(chunk_size="auto", max_iterations=1)
-    samplings[0]._plan.remember("step", 1, is_settled=False)
+    samplings[0]._plan.remember("step", Fastest(chunk_size=1, is_settled=False))
     made = Sampling._program
 
     def crowded(self, *arguments):
@@ -278,7 +278,7 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
 ):
     """The plan cache is copied while two calls at once run for the first time, from one on."""
     fit(chunk_size="auto", max_iterations=1)
-    samplings[0]._plan.remember("step", 1, is_settled=False)
+    samplings[0]._plan.remember("step", Fastest(chunk_size=1, is_settled=False))
     left_behind = tmp_path / "left behind"
 
     def copy(chunk_size):
@@ -301,7 +301,8 @@ def test_a_larger_chunk_that_kills_the_process_is_not_tried_by_the_next(
 
 def test_below_one_that_killed_the_process_the_search_goes_on(smaller_wins, samplings, compiled_at):
     fit(chunk_size="auto", max_iterations=1)
-    samplings[0]._plan.remember("step", 2, False, ceiling=N_STEP, is_deadly=True)
+    killed = Fastest(chunk_size=2, is_settled=False, ceiling=N_STEP, is_deadly=True)
+    samplings[0]._plan.remember("step", killed)
     fit(chunk_size="auto")
     assert compiled_at == [1]
     assert [trial.chunk_size for trial in samplings[1].trials] == [1, 2]
@@ -311,11 +312,11 @@ def test_what_another_run_has_settled_meanwhile_stays(smaller_wins, samplings):
     """While a larger chunk runs for the first time here, and fails for a reason of its own."""
     fit(chunk_size="auto", max_iterations=1)
     plan, kept = samplings[0]._plan, []
-    plan.remember("step", 1, is_settled=False)
+    plan.remember("step", Fastest(chunk_size=1, is_settled=False))
 
     def watch(chunk_size):
         if not kept:
-            plan.remember("step", N_STEP)
+            plan.remember("step", Fastest(chunk_size=N_STEP))
         kept.append(plan.remembered("step"))
         if chunk_size == 2:
             raise jax.errors.JaxRuntimeError("INTERNAL: CUFFT_INVALID_SIZE")
@@ -330,12 +331,16 @@ def test_what_another_run_has_settled_meanwhile_stays(smaller_wins, samplings):
     assert kept[0] == kept[-1] == Fastest(chunk_size=N_STEP)
 
 
-@pytest.mark.parametrize("left", [2, 1], ids=["the best still works", "nor does the best"])
+@pytest.mark.parametrize(
+    ("left", "chosen_by"),
+    [(2, "earlier run"), (1, "unfinished search")],
+    ids=["below it there was room to search", "it may have more memory"],
+)
 def test_where_a_larger_chunk_fails_the_next_run_begins_with_what_went_on(
-    left, smaller_wins, samplings
+    left, chosen_by, smaller_wins, samplings
 ):
     fit(chunk_size="auto", max_iterations=1)
-    samplings[0]._plan.remember("step", 2, is_settled=False)
+    samplings[0]._plan.remember("step", Fastest(chunk_size=2, is_settled=False))
     most = N_STEP - 1
 
     def as_memory_allows(chunk_size):
@@ -349,12 +354,12 @@ def test_where_a_larger_chunk_fails_the_next_run_begins_with_what_went_on(
     assert len(samplings[1].refused) == 1 and len(samplings[1].lowered) == 2 - left
     fit(chunk_size="auto")
     plan = samplings[2]._plan
-    assert (plan.step.chunk_size, plan.step.chosen_by) == (left, "unfinished search")
+    assert (plan.step.chunk_size, plan.step.chosen_by) == (1, chosen_by)
 
 
 def test_a_chunk_that_was_remembered_and_fails_is_looked_for_again(smaller_wins, samplings):
     fit(chunk_size="auto", max_iterations=1)
-    samplings[0]._plan.remember("step", N_STEP)
+    samplings[0]._plan.remember("step", Fastest(chunk_size=N_STEP))
 
     def at_most_two(chunk_size):
         if chunk_size > 2:

@@ -227,7 +227,7 @@ class AdaptiveProgram:
         gc.collect()
         if any(sign in cause.lower() for sign in _OUTSIDE_THE_POOL):
             raise OutOfMemoryError(
-                f"no memory for CUDA's libraries or for an array that the likelihood closes over "
+                "no memory for CUDA's libraries or for an array that the likelihood closes over "
                 f"({cause}). They take it from the card, not from JAX's pool: set "
                 "XLA_PYTHON_CLIENT_PREALLOCATE=false, or a lower XLA_CLIENT_MEM_FRACTION, before "
                 "Python starts, and run the same script again."

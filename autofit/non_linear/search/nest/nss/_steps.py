@@ -14,7 +14,7 @@ import jax
 
 from autofit.non_linear.search.nest.nss._adaptive import AdaptiveProgram
 from autofit.non_linear.search.nest.nss._block import Block
-from autofit.non_linear.search.nest.nss._memory import Alternative, Plan
+from autofit.non_linear.search.nest.nss._memory import Alternative, Fastest, Plan
 from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
 from autofit.non_linear.search.nest.nss._tuning import LONG_TURN, Trial, Tuner
 
@@ -70,8 +70,8 @@ class TunedStep:
         if tuner is None:
             if program.lowered:  # what an earlier run had found
                 failed = self._plan.step.chunk_size
-                self._plan.remember("step", self.taken, False, ceiling=failed)
-        elif tuner.is_settled or tuner.best != tuner.start or tuner.ceiling:
+                self._keep(self.taken, is_settled=False, ceiling=failed)
+        elif tuner.is_settled or tuner.best != tuner.start or program.lowered:
             self._remember(tuner)
 
     def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
@@ -134,12 +134,12 @@ class TunedStep:
         The system may kill a process for its memory. If every run tried the same, none would end.
         """
         before = self._plan.remembered("step")
-        self._plan.remember("step", tuner.best, False, ceiling=tuner.challenger, is_deadly=True)
+        self._keep(tuner.best, is_settled=False, ceiling=tuner.challenger, is_deadly=True)
         try:
             yield
         finally:
             if before is not None and before.is_settled:  # by another run, or by an earlier one
-                self._plan.remember("step", **before.model_dump())
+                self._plan.remember("step", before)
             else:
                 self._remember(tuner)
 
@@ -156,7 +156,10 @@ class TunedStep:
             self._program.keep_only_current()
 
     def _remember(self, tuner: Tuner) -> None:
-        self._plan.remember("step", tuner.best, tuner.is_settled, ceiling=tuner.ceiling)
+        self._keep(tuner.best, is_settled=tuner.is_settled, ceiling=tuner.ceiling)
+
+    def _keep(self, chunk_size: int, **about: Any) -> None:
+        self._plan.remember("step", Fastest(chunk_size=chunk_size, **about))
 
     def _await_compiler(self) -> bool:
         """Let it finish, for it takes memory; whether there was anything to wait for."""
