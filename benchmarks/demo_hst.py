@@ -64,7 +64,7 @@ class Measured(NamedTuple):
             "chunk_size": plan.chunk_size,
             "predicted_bytes": plan.predicted_bytes,
             "measured_bytes": self.measured_bytes,
-            "unchunked_bytes": plan.unchunked_bytes,
+            "unchunked_bytes": plan.unchunked.predicted_bytes,
             "seconds": self.seconds,
         }
 

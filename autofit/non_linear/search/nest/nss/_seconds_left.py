@@ -41,7 +41,7 @@ class SecondsLeft:
         )
         fallen, since = before - remaining, self._elapsed - then
         self._left = self._elapsed
-        if fallen > 0 and since > 0:
+        if 0 < fallen < math.inf and since > 0:
             self._left = since * (remaining - self._termination) / fallen
         to_go = (self._iterations - self._done) * self._elapsed / max(self._done, 1)
         self._left = max(0.0, min(self._left, to_go, self._seconds - self._elapsed))
