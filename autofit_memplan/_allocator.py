@@ -84,8 +84,10 @@ def read_allocator(device: HasMemoryStats, card: CardReading) -> AllocatorReadin
         stats = device.memory_stats()
     except RuntimeError:  # some backends raise instead of answering None
         stats = None
+    if name == "platform":
+        return _platform(stats)
     if stats is None:
-        return _platform() if name == "platform" else _vmm(device, card)
+        return _vmm(device, card)
     if name == "cuda_async" and "pool_bytes" not in stats:
         return _cuda_async(stats, device, card)
     return _from_stats(stats, card)
@@ -171,10 +173,20 @@ def _cuda_async(
     )
 
 
-def _platform() -> AllocatorReading:
-    """Every array is an allocation of its own, up to what the card has."""
+def _platform(stats: Mapping[str, int] | None) -> AllocatorReading:
+    """Every array is an allocation of its own, up to what the card has.
+
+    With jaxlib 0.10.1 and 0.10.2, it is part of a pool that grows by doubling and gives account of
+    itself; the ``bytes_limit`` of that is the whole card, of which nothing is taken at once.
+    """
     none = Figure(None, "the platform allocator keeps no account")
-    return AllocatorReading(none, none, Figure(0, "the platform allocator keeps no pool"))
+    if stats is None:
+        return AllocatorReading(none, none, Figure(0, "the platform allocator keeps no pool"))
+    limit = Figure(None, "the platform allocator has no limit of its own")
+    in_use, pool = (
+        Figure(_stated(stats, key), _STATS_SOURCE) for key in ("bytes_in_use", "pool_bytes")
+    )
+    return AllocatorReading(limit, in_use, pool)
 
 
 def _vmm(device: HasMemoryStats, card: CardReading) -> AllocatorReading:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,8 +159,13 @@ def _topology(target: Target) -> topologies.TopologyDescription:
     )
 
 
+def cuda_plugins() -> list[EntryPoint]:
+    """JAX's CUDA plugins that are installed, whether or not they start."""
+    return [entry for entry in entry_points(group="jax_plugins") if "cuda" in entry.value]
+
+
 def _start_plugin() -> None:
-    plugins = [entry for entry in entry_points(group="jax_plugins") if "cuda" in entry.value]
+    plugins = cuda_plugins()
     if not plugins:
         raise TargetError(f"planning for a GPU that is not here needs its compiler. {INSTALL}.")
     try:

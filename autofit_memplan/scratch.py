@@ -24,6 +24,7 @@ from autofit_memplan._cpu_scratch import cpu_scratch_bytes
 from autofit_memplan._hlo import Array, LibraryCall, library_calls
 from autofit_memplan.units import KIB, MIB
 
+_REAL = ("fft_type=RFFT", "fft_type=IRFFT")
 _SMALL = MIB  # tables, pointers, and blocks of fixed size that do not grow with the operand
 _UNTUNED = '"algo_id":"-1"'
 
@@ -93,12 +94,20 @@ def _fft(call: LibraryCall) -> int:
     length: 4.98 among the samples, 9.0 at 65,537, which is the worst case. NVIDIA's own words
     (cuFFT documentation, "cuFFT Estimated Size of Work Area"): powers of two need little; large
     primes "may need up to the eight times that of a similarly sized power of 2".
+
+    Real data of an even number of samples a line, with no prime factor above 7 in any length, is
+    transformed as half as many complex numbers: at most 0.51 in every case that was recorded
+    (1,440², 10^8, 180² and back). What lines of an odd number take was not.
     """
     (result,) = call.results
     itemsize = result.itemsize if result.dtype.startswith("c") else 2 * result.itemsize
     batch = math.prod(result.shape[: -len(call.fft_lengths)])
-    is_padded = any(n > 1448 and _largest_prime(n) > 127 for n in call.fft_lengths)
-    return batch * math.prod(call.fft_lengths) * itemsize * (9 if is_padded else 2)
+    transform = batch * math.prod(call.fft_lengths) * itemsize
+    if any(n > 1448 and _largest_prime(n) > 127 for n in call.fft_lengths):
+        return 9 * transform
+    is_real = any(kind in call.attributes for kind in _REAL)
+    is_smooth = max(map(_largest_prime, call.fft_lengths)) <= 7
+    return (1 if is_real and is_smooth and call.fft_lengths[-1] % 2 == 0 else 2) * transform
 
 
 def _all_at_once(call: LibraryCall) -> int:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 
@@ -20,10 +20,21 @@ from rich.table import Table
 
 from autofit_memplan.units import GIB, format_bytes
 from benchmarks.fresh_process import lines_from
-from benchmarks.gpu.budget import nvidia_smi
+from benchmarks.gpu.card import GROWING, Card, nvidia_smi, shown
 
 SHARE = 0.9
-_SECONDS_TO_HOLD = 60.0
+TAKING = {
+    "XLA_PYTHON_CLIENT_ALLOCATOR": "default",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "true",
+    "XLA_CLIENT_MEM_FRACTION": str(SHARE),
+    "XLA_PYTHON_CLIENT_MEM_FRACTION": "",  # its old name; JAX refuses both together
+}
+"""For a process whose first array, however small, takes `SHARE` of a GPU."""
+
+_ARRAY_BYTES = 4  # the smallest
+_SECONDS_TO_HOLD, _SECONDS_TO_END = 60.0, 10.0
+_FAR = 3
+"""Times more or less is free than was meant: CUDA itself takes some 0.5 GB for each process."""
 
 
 class Fit(BaseModel):
@@ -51,8 +62,13 @@ FITS = (
 
 
 @contextmanager
-def holding(n_bytes: int) -> Iterator[int]:
-    """Another process holds so much of the device meanwhile.
+def holding(n_bytes: int = _ARRAY_BYTES) -> Iterator[int]:
+    """Another process holds much of the device meanwhile.
+
+    Parameters
+    ----------
+    n_bytes
+        To be held in arrays, for a CPU; of a GPU it is always a pool of `SHARE`.
 
     Yields
     ------
@@ -64,24 +80,31 @@ def holding(n_bytes: int) -> Iterator[int]:
     RuntimeError
         If it could not get them.
     """
-    # without a pool, which would grow by doubling and take more than is asked for
-    environment = os.environ | {"XLA_PYTHON_CLIENT_ALLOCATOR": "platform"}
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.gpu.busy", "hold", str(n_bytes)],
-        env=environment,
+        env=os.environ | TAKING,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     clock = Timer(_SECONDS_TO_HOLD, process.kill)
-    with process:  # leaving closes its stdin, at which it ends
-        assert process.stdout is not None
+    with process:
+        assert process.stdin is not None and process.stdout is not None
         clock.start()
         line = process.stdout.readline()
         clock.cancel()
-        if not line:
-            raise RuntimeError(f"{format_bytes(n_bytes)} could not be had; see the messages above")
-        yield json.loads(line)["held_bytes"]
+        try:
+            if not line:
+                raise RuntimeError(
+                    f"{SHARE:.0%} of a GPU, or {format_bytes(n_bytes)} on a CPU, could not be had "
+                    f"within {_SECONDS_TO_HOLD:.0f} s; see the messages above"
+                )
+            yield json.loads(line)["held_bytes"]
+        finally:
+            process.stdin.close()  # at which it ends
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_SECONDS_TO_END)
+            process.kill()
 
 
 def hold(n_bytes: int) -> None:
@@ -89,8 +112,24 @@ def hold(n_bytes: int) -> None:
     block = min(n_bytes, GIB)
     held = [jnp.zeros(block // 4, jnp.float32) for _ in range(n_bytes // block)]
     jax.block_until_ready(held)
-    print(json.dumps({"held_bytes": sum(array.nbytes for array in held)}), flush=True)
+    stats = jax.devices()[0].memory_stats() or {}  # a CPU has none
+    held_bytes = stats.get("pool_bytes", sum(array.nbytes for array in held))
+    print(json.dumps({"held_bytes": held_bytes}), flush=True)
     sys.stdin.read()
+
+
+def refuse_far(card: Card | None) -> None:
+    """Raise ``RuntimeError`` if not about as much is free as `SHARE` leaves, where that is told."""
+    total, free = ((card or {}).get(f"memory_{field}_bytes") for field in ("total", "free"))
+    if total is None or free is None:
+        return
+    meant = (1 - SHARE) * int(total)
+    if not meant / _FAR <= int(free) <= meant * _FAR:
+        raise RuntimeError(
+            f"{format_bytes(int(free))} of {format_bytes(int(total))} are free beside a process "
+            f"that was to leave {format_bytes(int(meant))}. End what else runs on the card, or "
+            "name another in CUDA_VISIBLE_DEVICES."
+        )
 
 
 def fit(job: Fit) -> dict:
@@ -135,7 +174,7 @@ def fit(job: Fit) -> dict:
 def busy_fits(
     seconds_left: Callable[[], float], jobs: tuple[Fit, ...] = FITS, n_bytes: int | None = None
 ) -> list[dict]:
-    """Each fit in a process of its own, set up as a user's would be, beside one that holds memory.
+    """Each fit in a process of its own, set up as the plan's notes advise, beside one that holds.
 
     Parameters
     ----------
@@ -144,48 +183,49 @@ def busy_fits(
     jobs
         The fits.
     n_bytes
-        To be held; `SHARE` of the card when not given.
+        To be held on a CPU; see `holding`.
 
     Raises
     ------
     RuntimeError
-        If the card does not tell its memory, or so much of it could not be had.
+        If the memory could not be had, or what is left of the card is not about what was meant.
     """
-    if n_bytes is None:
-        total = (nvidia_smi() or {}).get("memory_total_bytes")
-        if total is None:
-            raise RuntimeError("nvidia-smi tells no memory to take a share of; pass n_bytes")
-        n_bytes = int(SHARE * int(total))
     rows = []
-    with holding(n_bytes) as held, tempfile.TemporaryDirectory() as cache:
-        free = nvidia_smi()
+    with holding(n_bytes or _ARRAY_BYTES) as held, tempfile.TemporaryDirectory() as cache:
+        card = nvidia_smi()
+        if n_bytes is None:
+            refuse_far(card)
         for job in jobs:
             lines, why = lines_from(
                 "benchmarks.gpu.busy",
                 "fit",
                 job.model_dump_json(),
                 timeout=min(120.0, seconds_left()),
-                environment={"AUTOFIT_MEMPLAN_CACHE": cache},
+                environment={"AUTOFIT_MEMPLAN_CACHE": cache, **GROWING},
             )
+            beside = {"held_bytes": held, "nvidia_smi": card, "environment": GROWING}
             outcome = json.loads(lines[-1]) if lines else {"error": why}
-            rows.append({**job.model_dump(), "held_bytes": held, "nvidia_smi": free, **outcome})
+            rows.append({**job.model_dump(), **beside, **outcome})
     return rows
 
 
 def table(rows: list[dict]) -> Table:
     """One row for each fit."""
-    result = Table(title="fits beside a process that holds memory", title_justify="left")
-    for column in ("cell", "held", "budget", "init", "step", "seconds", "log Z"):
+    settings = ", ".join(f"{name}={value}" for name, value in GROWING.items())
+    title = f"fits beside a process that holds memory, with {settings}"
+    result = Table(title=title, title_justify="left")
+    for column in ("cell", "held", "nvidia-smi free", "budget", "init", "step", "seconds", "log Z"):
         result.add_column(column)
     for row in rows:
         cell = row["spec"].rpartition(".")[2]
+        crowded = (format_bytes(row["held_bytes"]), *shown(row["nvidia_smi"], "free"))
         if "error" in row:
-            result.add_row(cell, format_bytes(row["held_bytes"]), row["error"])
+            result.add_row(cell, *crowded, row["error"])
             continue
         chunks = [f"{each['chunk_size']} of {each['n']}" for each in row["programs"]]
         result.add_row(
             cell,
-            format_bytes(row["held_bytes"]),
+            *crowded,
             format_bytes(row["budget"]["limit_bytes"]),
             *chunks,
             f"{row['seconds']:.0f}",

@@ -9,14 +9,19 @@ scratch  peaks of batches of likelihoods that are hard to plan; only when asked 
 
 Every measurement is a process of its own under a time limit, and the first look at the card and
 every part have a share of the time and what those before left: one that fails or is late costs the
-others nothing. Without a GPU, or where JAX does not use it, it says "skipped" and exits with 0;
-where JAX does not start on one, it says why and exits with 1.
+others nothing. Parts a and d come first: where time is short, it is cases of the sweeps that are
+missing. One card is used, the first of CUDA_VISIBLE_DEVICES or of `nvidia-smi`.
+
+Without a GPU, where JAX has no plugin for it, or where JAX_PLATFORMS excludes it, it says "skipped"
+and exits with 0. Where JAX should run on it and does not, or a part fails or measures nothing, it
+says why and exits with 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +33,7 @@ from rich.console import Console, RenderableType
 
 from benchmarks.gpu import budget as gpu_budget
 from benchmarks.gpu import busy as gpu_busy
+from benchmarks.gpu import card as gpu_card
 from benchmarks.gpu import peaks as gpu_peaks
 from benchmarks.machine import machine_elsewhere
 from benchmarks.result_file import write_whole
@@ -79,30 +85,44 @@ def _show_cases(outcomes: list[Outcome]) -> list[RenderableType]:
 
 PARTS: dict[str, Part] = {
     "a": Part(30, gpu_budget.budgets, lambda rows: [gpu_budget.table(rows)]),
-    "b": Part(140, gpu_peaks.cell_peaks, _show_cases),
-    "c": Part(140, hst_sweep, _show_cases),
+    "b": Part(110, gpu_peaks.cell_peaks, _show_cases),
+    "c": Part(110, hst_sweep, _show_cases),
     "d": Part(100, gpu_busy.busy_fits, lambda rows: [gpu_busy.table(rows)]),
     "wide": Part(25, look_ahead, lambda outcomes: [sweep_report.table(outcomes)]),
     "scratch": Part(480, gpu_peaks.batch_peaks, lambda rows: [gpu_peaks.table(rows)]),
 }
-DEFAULT = "a,b,c,d"
-FIRST_LOOK_SECONDS = 60.0
+DEFAULT = "a,d,b,c"
+FIRST_LOOK_SECONDS = 120.0
 """To find out what card there is, and whether JAX runs on it."""
 
 
-def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Any:
-    """What a part gives, shown as it is; or ``{"error": …}``."""
+class Measured(NamedTuple):
+    """What a part gave, for JSON, or ``{"error": …}``; and whether all was well with it."""
+
+    result: Any
+    is_well: bool
+
+
+def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Measured:
+    """Measure and show one part."""
     say = partial(console.print, highlight=False, markup=False)  # messages may hold brackets
     result = None
     try:
-        result = part.measure(seconds_left)
-        for each in part.show(result):
+        found = part.measure(seconds_left)
+        result = jsonable(found)
+        for each in part.show(found):
             say(each)
     except Exception as error:  # whatever it is, the other parts go on
         why = f"{type(error).__name__}: {error}"
         say(why, style="red")
-        result = {"error": why} if result is None else result
-    return jsonable(result)
+        return Measured({"error": why} if result is None else result, is_well=False)
+    rows = list(result.values() if isinstance(result, dict) else result)
+    return Measured(result, is_well=not rows or not all(map(_is_error, rows)))
+
+
+def _is_error(row: Any) -> bool:
+    """Whether nothing was measured; a case of a sweep may be predicted all the same."""
+    return "error" in row or ("case" in row and row["measured_bytes"] is None)
 
 
 def _until(moment: float) -> float:
@@ -112,6 +132,29 @@ def _until(moment: float) -> float:
 def jsonable(result: Any) -> Any:
     """Outcomes become what JSON can hold, wherever they are."""
     return json.loads(json.dumps(result, default=lambda each: each.model_dump(mode="json")))
+
+
+def machine_with_gpu(seconds_left: SecondsLeft) -> dict[str, Any] | None:
+    """`machine_elsewhere`, or ``None`` and a message where there is an excuse for having no GPU.
+
+    Raises
+    ------
+    SystemExit
+        If JAX should run on the GPU and does not.
+    """
+    try:
+        here = machine_elsewhere(seconds_left())
+    except RuntimeError as error:
+        where, excuse = str(error), ""
+    else:
+        if here["platform"] == "gpu":
+            return here
+        where, excuse = f"JAX runs on {here['platform']} here", gpu_card.excuse()
+    what = f"there is an NVIDIA GPU, but {where}"
+    if not excuse:
+        sys.exit(f"{what}\n{gpu_card.what_jax_says(seconds_left())}")
+    print(f"skipped: {what}: {excuse}")
+    return None
 
 
 def main() -> None:
@@ -126,30 +169,31 @@ def main() -> None:
     if unknown := set(names) - set(PARTS):
         parser.error(f"--parts {','.join(unknown)}: choose from {','.join(PARTS)}")
     start, end = time.perf_counter(), FIRST_LOOK_SECONDS
-    card = gpu_budget.nvidia_smi()
-    if card is None and not gpu_budget.has_device_file():
+    os.environ.update(gpu_card.for_all(os.environ))
+    card = gpu_card.nvidia_smi()
+    if card is None and not gpu_card.has_device_file():
         print("skipped: no NVIDIA GPU here")
         return
-    try:
-        here = machine_elsewhere(_until(start + end))
-    except RuntimeError as error:
-        parser.exit(1, f"there is an NVIDIA GPU, but {error}\n")
-    if here["platform"] != "gpu":
-        print(f"skipped: there is an NVIDIA GPU, but JAX runs on {here['platform']} here")
+    here = machine_with_gpu(partial(_until, start + end))
+    if here is None:
         return
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(card or "nvidia-smi says nothing here")
     results: dict[str, Any] = {"machine": here, "nvidia_smi": card}
     results |= {"parts": {}, "seconds": {}}
+    failed = []
     for name in names:
         console.rule(f"part {name}")
         begun = time.perf_counter() - start
         end += PARTS[name].seconds  # what a part leaves is the next one's
-        result = measured(PARTS[name], partial(_until, start + end), console)
+        result, is_well = measured(PARTS[name], partial(_until, start + end), console)
+        failed += [] if is_well else [name]
         results["seconds"][name] = time.perf_counter() - start - begun
         if name == "scratch":
             results["peaks"] = result  # where tests/autofit_memplan/test_scratch.py reads them
         else:
             results["parts"][name] = result
         write_whole(json.dumps(results, indent=1), options.output)
+    if failed:
+        sys.exit(f"failed, or nothing was measured: part {', '.join(failed)}")

@@ -18,6 +18,7 @@ from rich.table import Table
 from autofit_memplan.footprint import compile_program
 from autofit_memplan.measure import peak_growth
 from benchmarks.fresh_process import lines_from
+from benchmarks.gpu.card import GROWING
 from benchmarks.likelihoods import LIKELIHOODS, N_DIM
 from benchmarks.sweep.command import Sizes, spec_of, sweep
 from benchmarks.sweep.records import HERE, Outcome
@@ -35,7 +36,6 @@ CELLS = ("mge", "pixelization", "sparse-pixelization", "delaunay", "sparse-delau
 CHUNKS = [1, 4, 16]
 
 _PROCESS_SECONDS = 90.0
-_GROWING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def batch_peak(name: str, batch: int) -> dict:
@@ -74,7 +74,7 @@ def batch_peaks(seconds_left: Callable[[], float]) -> list[dict]:
                 name,
                 str(batch),
                 timeout=min(_PROCESS_SECONDS, seconds_left()),
-                environment=_GROWING,
+                environment=GROWING,
             )
             failure = {"likelihood": name, "batch": batch, "error": why}
             rows.append(json.loads(lines[-1]) if lines else failure)
@@ -93,7 +93,7 @@ def cell_peaks(
     sizes = sizes or Sizes(num_inner_steps=1, seconds=0.0, timeout=_PROCESS_SECONDS)
 
     def of_cell(spec: str) -> list[Outcome]:
-        found = sweep([spec], chunks, ["lanes"], sizes, target, seconds_left, _GROWING)
+        found = sweep([spec], chunks, ["lanes"], sizes, target, seconds_left, GROWING)
         return list(found)
 
     specs = [spec_of(cell, instrument) for cell in cells for instrument in instruments]

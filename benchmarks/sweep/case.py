@@ -83,7 +83,12 @@ def measure_case(case: Case, start: Path | None) -> Iterator[Outcome]:
     arguments = key, state, np.int32(CAPACITY)
     step = _step(case, problem)
     program = compile_program(step, *arguments, platform=budget.platform)
-    outcome = Outcome(case=case, budget_bytes=budget.limit_bytes, footprint=program.footprint)
+    outcome = Outcome(
+        case=case,
+        platform=budget.platform,
+        budget_bytes=budget.limit_bytes,
+        footprint=program.footprint,
+    )
     yield outcome
 
     if not budget.holds(program.footprint):

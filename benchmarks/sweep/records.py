@@ -101,8 +101,9 @@ class Outcome(BaseModel):
 
     Attributes
     ----------
-    budget_bytes, footprint
-        The limit, and the compiled step's own figures; ``None`` if the process did not get there.
+    platform, budget_bytes, footprint
+        What it was compiled for, the limit, and the compiled step's own figures; ``None`` if the
+        process did not get there.
     grown_bytes
         Measured in the first iteration, above the state before it, when arguments and constants
         are in place.
@@ -123,6 +124,7 @@ class Outcome(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     case: Case
+    platform: str | None = None
     budget_bytes: int | None = None
     footprint: Footprint | None = None
     grown_bytes: int | None = None

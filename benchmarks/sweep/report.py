@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from autofit_memplan._device_memory import WORKSPACE_BYTES
 from autofit_memplan.units import MIB
 from benchmarks.sweep.records import COLD, Outcome
 
@@ -88,6 +89,13 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         lines.append(
             f"  not {cell_of(outcome)} {case.scheduler} {case.chunk_size}: predicted/measured "
             f"{ratio:.3f}, of {_mib(outcome.measured_bytes)} MiB{without}"
+        )
+    on_gpu = [o for o in outcomes if o.platform == "gpu" and o.measured_bytes is not None]
+    if on_gpu:
+        kept = [o for o in on_gpu if o.measured_bytes <= o.predicted_bytes + WORKSPACE_BYTES]
+        lines.append(
+            f"measured at most predicted + {WORKSPACE_BYTES // MIB} MiB of workspaces: "
+            f"{len(kept)} of {len(on_gpu)}"
         )
     for name in dict.fromkeys(map(cell_of, outcomes)):
         found = [o.first_log_evidence for o in outcomes if cell_of(o) == name]

@@ -159,6 +159,19 @@ def test_the_platform_allocator_has_what_the_card_has(usual, stats):
     assert all(line["bytes"] is not None for line in answer["budget"]["lines"])
 
 
+def test_a_platform_allocator_that_has_become_a_pool_has_what_the_card_has(usual):
+    """As with jaxlib 0.10.1 and 0.10.2: it grows up to the whole card, and none of it at once."""
+    answer = usual.ask(
+        card(free=30 * GIB),
+        stats=bfc(HELD, 2 * HELD, HELD, limit=H100_TOTAL),
+        XLA_PYTHON_CLIENT_ALLOCATOR="platform",
+    )
+    budget = answer["budget"]
+    assert budget["limit_bytes"] == 30 * GIB + HELD - WORKSPACES - RESERVE
+    assert budget["largest_block_bytes"] is None
+    assert not any("is going to take" in note for note in budget["notes"])
+
+
 @pytest.mark.parametrize(
     ("env", "free", "expected"),
     [

@@ -64,6 +64,20 @@ def test_bounds_are_above_what_the_libraries_ask_for_and_not_by_much(fn, shape, 
     assert measured <= bound <= 4.5 * measured
 
 
+@pytest.mark.parametrize(
+    ("fn", "length", "transforms"),
+    [
+        (jnp.fft.rfft, 3360, 1),  # 2⁵ · 3 · 5 · 7
+        (lambda x: jnp.fft.irfft(x, 3360), 3360, 1),
+        (jnp.fft.rfft, 3375, 2),  # odd
+        (jnp.fft.rfft, 3344, 2),  # 2⁴ · 11 · 19
+        (jnp.fft.fft, 3360, 2),
+    ],
+)
+def test_real_data_of_smooth_even_lengths_needs_the_least(fn, length, transforms):
+    assert scratch(fn, (8, length))[0] == transforms * 8 * length * 16 + MIB
+
+
 def peaks():
     """Allocator peaks of batches of likelihoods on an H100; of one call, XLA's autotuning is."""
     rows = json.loads(MEASURED.read_text())["peaks"]
@@ -80,7 +94,7 @@ def test_what_was_planned_without_a_gpu_was_measured_on_one(row):
     planned = footprint.temp_bytes + footprint.output_bytes + footprint.scratch_bytes
     # cuBLAS's own handle and workspace are in the peak; the budget holds 128 MiB back for them.
     assert planned + 128 * MIB >= row["measured_bytes"]
-    assert planned <= 2.1 * row["measured_bytes"]
+    assert planned <= (1.5 if "blurred" in row["likelihood"] else 2.1) * row["measured_bytes"]
 
 
 MATRICES = (4, 40, 40)

@@ -1,9 +1,11 @@
-"""What `python -m benchmarks.gpu` does, on a CPU: its parts at tiny sizes, and without a GPU."""
+"""What `python -m benchmarks.gpu` does: its parts on a CPU at tiny sizes, its time and its end."""
 
 import json
-import os
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Barrier
@@ -17,6 +19,7 @@ from rich.console import Console
 from benchmarks.fresh_process import lines_from
 from benchmarks.gpu import budget as gpu_budget
 from benchmarks.gpu import busy as gpu_busy
+from benchmarks.gpu import card as gpu_card
 from benchmarks.gpu import command as gpu
 from benchmarks.gpu import peaks as gpu_peaks
 from benchmarks.sweep.command import Sizes, spec_of
@@ -38,37 +41,12 @@ def seconds_left():
     return 200.0
 
 
-@pytest.mark.skipif(gpu_budget.has_device_file(), reason="there is a GPU")
-def test_without_a_gpu_it_is_skipped(tmp_path):
-    output = tmp_path / "gpu.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", "--output", str(output)],
-        env=os.environ | {"PATH": str(tmp_path)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "skipped: no NVIDIA GPU here\n"
-    assert not output.exists()
-
-
 def test_the_process_that_waits_starts_no_device():
     """On a GPU it would hold three quarters of the memory that others are to be measured in."""
     code = "import benchmarks.gpu.command; from jax._src import xla_bridge as bridge; "
     code += "print(bridge.backends_are_initialized())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
-
-
-def test_nvidia_smi_is_read_as_bytes():
-    card = gpu_budget.parsed(H100)
-    assert card == {
-        "name": "NVIDIA H100 80GB HBM3",
-        "driver_version": "580.159.04",
-        "memory_total_bytes": 81559 * 2**20,
-        "memory_used_bytes": 0,
-        "memory_free_bytes": 81079 * 2**20,
-    }
 
 
 def test_budgets_are_read_with_and_without_preallocation():
@@ -92,6 +70,38 @@ def test_the_other_process_holds_what_it_says_and_lets_go():
 def test_a_process_that_cannot_hold_it_is_an_error():
     with pytest.raises(RuntimeError, match="could not be had"), gpu_busy.holding(-4):
         pass
+
+
+def test_a_process_that_does_not_let_go_is_ended(tmp_path, monkeypatch):
+    stubborn = tmp_path / "python"
+    stubborn.write_text("#!/bin/sh\necho '{\"held_bytes\": 7}'\nexec sleep 60\n")
+    stubborn.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stubborn))
+    monkeypatch.setattr(gpu_busy, "_SECONDS_TO_END", 0.1)
+    with gpu_busy.holding() as held:
+        start = time.perf_counter()
+    assert held == 7
+    assert time.perf_counter() - start < 30
+
+
+def test_a_fit_on_a_crowded_card_takes_only_what_it_needs(monkeypatch):
+    """As the notes of a plan advise there; the process that holds the rest does not."""
+    seen = []
+
+    def lines_from(*arguments, environment, **_):
+        seen.append(environment["XLA_PYTHON_CLIENT_PREALLOCATE"])
+        return [], "late"
+
+    card = gpu_card.parsed("NVIDIA H100 80GB HBM3, 580.159.04, 81559, 73403, 7676")
+    monkeypatch.setattr(gpu_busy, "lines_from", lines_from)
+    monkeypatch.setattr(gpu_busy, "holding", lambda n_bytes: nullcontext(73_000_000_000))
+    monkeypatch.setattr(gpu_busy, "nvidia_smi", lambda: card)
+    rows = gpu_busy.busy_fits(seconds_left)
+    assert seen == ["false", "false"]
+    assert all(row["environment"] == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} for row in rows)
+    shown = gpu_busy.table(rows)
+    assert list(shown.columns[2].cells) == ["7.5 GiB", "7.5 GiB"]
+    assert shown.title.endswith("with XLA_PYTHON_CLIENT_PREALLOCATE=false")
 
 
 def test_a_fit_beside_it_is_planned_and_made():
@@ -150,7 +160,8 @@ def test_spare_lanes_are_compared_with_none():
 
 def test_a_part_without_time_says_so_and_can_be_shown_and_written():
     part = gpu.PARTS["c"]
-    rows = gpu.measured(part, lambda: 0.0, QUIET)
+    rows, is_well = gpu.measured(part, lambda: 0.0, QUIET)
+    assert not is_well
     assert [row["case"]["scheduler"] for row in rows][:4] == ["lanes", "lanes", "upstream", "map"]
     assert {row["note"] for row in rows} == {"no start: not begun: no time was left"}
     assert json.loads(json.dumps(rows)) == rows
@@ -161,7 +172,7 @@ def test_a_part_that_fails_does_not_take_the_others_along():
         raise OSError("no such card")
 
     part = gpu.Part(1.0, fail, lambda result: [])
-    assert gpu.measured(part, seconds_left, QUIET) == {"error": "OSError: no such card"}
+    assert gpu.measured(part, seconds_left, QUIET) == ({"error": "OSError: no such card"}, False)
 
 
 def test_what_was_measured_is_kept_where_it_cannot_be_shown():
@@ -169,57 +180,66 @@ def test_what_was_measured_is_kept_where_it_cannot_be_shown():
         raise ValueError("[/red] closes nothing")
 
     part = gpu.Part(1.0, lambda seconds_left: [7], fail)
-    assert gpu.measured(part, seconds_left, QUIET) == [7]
+    assert gpu.measured(part, seconds_left, QUIET) == ([7], False)
 
 
-def test_with_a_gpu_that_jax_does_not_use_it_is_skipped(tmp_path):
-    there = tmp_path / "nvidia-smi"
-    there.write_text(f"#!/bin/sh\necho '{H100}'\n")
-    there.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", "--output", str(tmp_path / "gpu.json")],
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JAX_PLATFORMS": "cpu"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "skipped: there is an NVIDIA GPU, but JAX runs on cpu here\n"
+def test_what_cannot_be_written_is_an_error_of_its_part():
+    part = gpu.Part(1.0, lambda seconds_left: [{7}], lambda result: [])
+    (error, is_well) = gpu.measured(part, seconds_left, QUIET)
+    assert error["error"].startswith("AttributeError")
+    assert not is_well
 
 
-def test_with_a_gpu_on_which_jax_does_not_start_it_fails(tmp_path, monkeypatch):
-    """A card that nothing came of is not "skipped"; it counts though `nvidia-smi` is missing."""
-    (tmp_path / "nvidia0").touch()
-    monkeypatch.setattr(gpu_budget, "_DEVICES", tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("JAX_PLATFORMS", "none_such")
-    monkeypatch.setattr(sys, "argv", ["gpu", "--output", str(tmp_path / "gpu.json")])
-    with pytest.raises(SystemExit) as end:
-        gpu.main()
-    assert end.value.code == 1
+@pytest.mark.parametrize(
+    ("result", "is_well"),
+    [
+        ([{"error": "late"}, {"error": "late"}], False),
+        ([{"error": "late"}, {"seconds": 1.0}], True),
+        ({"preallocate true": {"error": "late"}}, False),
+        ({"preallocate true": {"before": {}}}, True),
+        ([{"case": {}, "measured_bytes": None}], False),
+        ([{"case": {}, "measured_bytes": 7}], True),
+    ],
+)
+def test_a_part_is_well_if_anything_was_measured(result, is_well):
+    part = gpu.Part(1.0, lambda seconds_left: result, lambda result: [])
+    assert gpu.measured(part, seconds_left, QUIET) == (result, is_well)
 
 
-def test_the_whole_takes_less_than_eight_minutes_where_everything_takes_all_it_may(
-    monkeypatch, tmp_path
-):
-    now, lefts = [0.0], []
+@pytest.fixture
+def clock(monkeypatch, tmp_path):
+    """`main` with a card on which everything takes all the time it may, on a clock of its own."""
+    now = SimpleNamespace(seconds=0.0, given={}, result=[])
 
     def late(result, seconds):
-        now[0] += seconds
+        now.seconds += seconds
         return result
 
-    def measure(seconds_left):
-        lefts.append(seconds_left())
-        return late([], lefts[-1])
+    def measure(name, seconds_left):
+        now.given[name] = seconds_left()
+        return late(now.result, now.given[name])
 
-    card, here = gpu_budget.parsed(H100), {"platform": "gpu"}
-    monkeypatch.setattr(gpu, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(gpu_budget, "nvidia_smi", lambda: late(card, gpu_budget.SMI_SECONDS))
+    card, here = gpu_card.parsed(H100), {"platform": "gpu"}
+    monkeypatch.setattr(gpu, "time", SimpleNamespace(perf_counter=lambda: now.seconds))
+    monkeypatch.setattr(gpu_card, "for_all", lambda given: {})
+    monkeypatch.setattr(gpu_card, "nvidia_smi", lambda: late(card, gpu_card.SMI_SECONDS))
     monkeypatch.setattr(gpu, "machine_elsewhere", lambda timeout: late(here, timeout))
     for name, part in gpu.PARTS.items():
-        monkeypatch.setitem(gpu.PARTS, name, part._replace(measure=measure, show=lambda _: []))
+        fake = part._replace(measure=partial(measure, name), show=lambda _: [])
+        monkeypatch.setitem(gpu.PARTS, name, fake)
     monkeypatch.setattr(sys, "argv", ["gpu", "--output", str(tmp_path / "gpu.json")])
+    return now
 
+
+def test_the_whole_takes_less_than_eight_minutes_where_everything_takes_all_it_may(clock):
     gpu.main()
+    assert clock.given == pytest.approx({name: gpu.PARTS[name].seconds for name in clock.given})
+    assert list(clock.given) == ["a", "d", "b", "c"]  # of the last two, cases can be missing
+    assert clock.seconds <= 8 * 60 - 10  # which are for imports, and for processes to end
 
-    assert lefts == pytest.approx([gpu.PARTS[name].seconds for name in gpu.DEFAULT.split(",")])
-    assert now[0] <= 8 * 60 - 10  # which are for imports, and for processes to end
+
+def test_parts_of_which_nothing_was_measured_fail_after_all_were_tried(clock, tmp_path):
+    clock.result = [{"error": "late"}]
+    with pytest.raises(SystemExit, match="nothing was measured: part a, d, b, c"):
+        gpu.main()
+    assert json.loads((tmp_path / "gpu.json").read_text())["parts"]["c"] == clock.result

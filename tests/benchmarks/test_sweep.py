@@ -99,6 +99,16 @@ def test_the_summary_counts_chunks_of_four_and_more():
     assert table(rows).row_count == 4
 
 
+def test_the_summary_holds_a_gpu_to_what_a_plan_promises_there():
+    """A plan holds back what libraries take at their first call, however small the step is."""
+    one, workspaces = outcome(platform="gpu"), 128 * 2**20
+    grown = [one.grown_bytes + more for more in (0, workspaces, workspaces + 1)]
+    rows = [one.model_copy(update={"grown_bytes": n}) for n in grown]
+    rows.append(outcome(platform="gpu", grown_bytes=None))
+    assert "predicted + 128 MiB of workspaces: 2 of 3" in summary(rows)
+    assert "workspaces" not in summary([outcome(platform="cpu")])
+
+
 def test_the_summary_tells_chains_that_differ():
     rows = [outcome(first_log_evidence=-7.0), outcome("upstream", 16, first_log_evidence=-7.5)]
     assert "log Z after the first iteration within 5.0e-01 in 2 cases" in summary(rows)
