@@ -15,8 +15,8 @@ from autofit_memplan.units import MIB, format_bytes
 LIBRARY_RESERVE_BYTES = 512 * MIB
 
 # What those libraries take from the pool at their first call, whatever the batch: 69 to 101 MB
-# beyond XLA's own figures on an H100, and once 151 (`python -m benchmarks.gpu`), unless compiling
-# took them.
+# beyond XLA's own figures on an H100 (`python -m benchmarks.gpu`), unless compiling took them.
+# Where 151 are recorded, for one call of a matrix product, XLA had just tried kernels for it.
 WORKSPACE_BYTES = 128 * MIB
 
 _AMPLE_BYTES = 2 * LIBRARY_RESERVE_BYTES  # outside the pool

@@ -82,8 +82,8 @@ def certify(
             if chunk == 1 or request != "auto":
                 raise
             failed.append(
-                f"{candidate.name} could not be compiled for {chunk} calls at once, so fewer were "
-                f"looked at ({str(error).partition(chr(10))[0]})"
+                f"{candidate.name} could not be compiled for {chunk} calls at once, so smaller "
+                f"chunks were tried ({str(error).partition(chr(10))[0]})"
             )
             return max(int(guess.at(chunk)), limit + 1)
         return budget.demand(compiled[chunk].footprint)

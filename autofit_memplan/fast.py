@@ -10,9 +10,9 @@ import hashlib
 from typing import NamedTuple
 
 from autofit_memplan.cache import load, store
-from autofit_memplan.fastest import Fastest
 from autofit_memplan.processor import usable_cores
 from autofit_memplan.records import ChosenBy, Footprint
+from autofit_memplan.remembered import Fastest
 from autofit_memplan.solver import balance
 
 _CACHE_BYTES_PER_CORE = 2 * 2**20  # second-level cache of a server's core

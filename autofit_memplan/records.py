@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PrivateAttr, computed_field
 
 from autofit_memplan.errors import TargetError
-from autofit_memplan.fastest import Fastest
+from autofit_memplan.remembered import Fastest
 
 if TYPE_CHECKING:
     from autofit_memplan.report import PlanReport
@@ -147,7 +147,8 @@ class ProgramPlan(_Record):
         Calls made at once.
     chosen_by
         ``"memory"``: the most that fits. ``"request"``: as asked for. ``"CPU cache"``, ``"earlier
-        run"``: fewer than fit, because they are likely or known to be faster.
+        run"``: fewer than fit, because they are likely or known to be faster. ``"unfinished
+        search"``: the best that an earlier run had found, which left sizes to be tried.
     waves
         ``ceil(n / chunk_size)``.
     footprint

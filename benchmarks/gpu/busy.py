@@ -96,8 +96,8 @@ def holding(n_bytes: int = _ARRAY_BYTES) -> Iterator[int]:
         try:
             if not line:
                 raise RuntimeError(
-                    f"{SHARE:.0%} of a GPU, or {format_bytes(n_bytes)} on a CPU, could not be had "
-                    f"within {_SECONDS_TO_HOLD:.0f} s; see the messages above"
+                    f"{SHARE:.0%} of a GPU, or {format_bytes(n_bytes)} on a CPU, could not be had, "
+                    f"or not within {_SECONDS_TO_HOLD:.0f} s; see the messages above"
                 )
             yield json.loads(line)["held_bytes"]
         finally:

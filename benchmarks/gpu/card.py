@@ -30,8 +30,8 @@ def for_all(given: Mapping[str, str]) -> dict[str, str]:
     The card is the one that `nvidia_smi` asks for, the allocator one that tells its peaks, and
     there is a CPU, on which the callbacks of the Delaunay cells run.
     """
-    settings = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", _VISIBLE: "0"}  # as nvidia-smi counts
-    settings |= {name: given[name] for name in settings if name in given}
+    first = given.get(_VISIBLE, "0").split(",")[0]
+    settings = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", _VISIBLE: first}  # as nvidia-smi counts
     platforms = given.get("JAX_PLATFORMS", "")
     if platforms and "cpu" not in platforms.split(","):
         settings["JAX_PLATFORMS"] = f"{platforms},cpu"
@@ -80,6 +80,8 @@ def has_device_file() -> bool:
 
 def excuse() -> str:
     """Why it is no failure that JAX leaves the card alone; ``""`` where it is one."""
+    if (visible := os.environ.get(_VISIBLE, "0")) in ("", "-1"):
+        return f"{_VISIBLE}={visible}"
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
         return f"JAX_PLATFORMS={platforms}"

@@ -117,7 +117,7 @@ def measured(part: Part, seconds_left: SecondsLeft, console: Console) -> Measure
         say(why, style="red")
         return Measured({"error": why} if result is None else result, is_well=False)
     rows = list(result.values() if isinstance(result, dict) else result)
-    return Measured(result, is_well=not rows or not all(map(_is_error, rows)))
+    return Measured(result, is_well=not all(map(_is_error, rows)))
 
 
 def _is_error(row: Any) -> bool:
@@ -145,12 +145,12 @@ def machine_with_gpu(seconds_left: SecondsLeft) -> dict[str, Any] | None:
     try:
         here = machine_elsewhere(seconds_left())
     except RuntimeError as error:
-        where, excuse = str(error), ""
+        where = str(error)
     else:
         if here["platform"] == "gpu":
             return here
-        where, excuse = f"JAX runs on {here['platform']} here", gpu_card.excuse()
-    what = f"there is an NVIDIA GPU, but {where}"
+        where = f"JAX runs on {here['platform']} here"
+    what, excuse = f"there is an NVIDIA GPU, but {where}", gpu_card.excuse()
     if not excuse:
         sys.exit(f"{what}\n{gpu_card.what_jax_says(seconds_left())}")
     print(f"skipped: {what}: {excuse}")

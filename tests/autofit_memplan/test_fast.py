@@ -12,8 +12,8 @@ from autofit_memplan.fast import (
     remember,
     remembered,
 )
-from autofit_memplan.fastest import Fastest
 from autofit_memplan.records import Footprint
+from autofit_memplan.remembered import Fastest
 
 MIB = 2**20
 KEY = choice_key("a" * 64, "step", 200, 50)
@@ -84,14 +84,18 @@ def test_what_memory_did_not_allow_is_left_for_a_run_with_more():
     remember(KEY, Fastest(chunk_size=8, ceiling=16))
     assert preference(KEY, call_of(MIB), "gpu") == Preference(8, "unfinished search")
     known = remembered(KEY)
-    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == [16, 32]
+    assert known.still_open([1, 4, 8, 16, 32], start=8) == [8, 16, 32]
+    assert known.still_open([1, 4, 5], start=5) == [1, 4, 5], "8 does not fit any more"
 
 
 def test_nobody_goes_where_a_process_was_killed():
     remember(KEY, Fastest(chunk_size=8, is_settled=False, ceiling=16, is_deadly=True))
     assert preference(KEY, call_of(MIB), "gpu") == Preference(8, "unfinished search")
     known = remembered(KEY)
-    assert [size for size in (1, 4, 8, 16, 32) if known.leaves_open(size)] == [1, 4, 8]
+    assert known.still_open([1, 4, 8, 16, 32], start=8) == [1, 4, 8]
+    assert known.still_open([1, 5, 16, 32], start=5) == [1, 5]
+    remember(KEY, known.model_copy(update={"is_settled": True}))
+    assert preference(KEY, call_of(MIB), "gpu") == Preference(8, "earlier run")
 
 
 def test_it_is_that_program_s_alone():

@@ -10,7 +10,7 @@ PLANNER = ROOT / "autofit_memplan"
 
 # Each file imports from rows above its own only, and files of one row not from each other.
 ROWS = [
-    ["units", "_cuda_driver", "processor", "fastest"],
+    ["units", "_cuda_driver", "processor", "remembered"],
     ["errors", "solver", "jaxprs", "_hlo", "_nvml", "compiler"],
     ["device", "records", "targets", "_portable", "_cpu_scratch", "chunked"],
     ["scratch"],

@@ -20,8 +20,8 @@ from autofit_memplan import (
     plan_calls,
     plan_nss,
 )
-from autofit_memplan.fastest import Fastest
 from autofit_memplan.footprint import compile_program
+from autofit_memplan.remembered import Fastest
 from autofit_memplan.solver import larger
 
 MIB = 2**20

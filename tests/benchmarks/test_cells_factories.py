@@ -30,8 +30,8 @@ def folder(tmp_path):
     ids=["mge", "pixelization", "delaunay"],
 )
 def test_a_folder_is_read_as_what_was_written(folder, module, options):
-    simulated, truth = module.small()
+    written, truth = module.small()
     read, example = module.folder_cell(folder, **options)
-    expected = float(jax.jit(simulated)(truth))
+    expected = float(jax.jit(written)(truth))
     assert float(jax.jit(read)(truth)) == pytest.approx(expected, rel=1e-10)
     np.testing.assert_array_equal(example, np.full(len(truth), 0.5))

@@ -193,6 +193,7 @@ def test_what_cannot_be_written_is_an_error_of_its_part():
 @pytest.mark.parametrize(
     ("result", "is_well"),
     [
+        ([], False),
         ([{"error": "late"}, {"error": "late"}], False),
         ([{"error": "late"}, {"seconds": 1.0}], True),
         ({"preallocate true": {"error": "late"}}, False),
@@ -209,7 +210,7 @@ def test_a_part_is_well_if_anything_was_measured(result, is_well):
 @pytest.fixture
 def clock(monkeypatch, tmp_path):
     """`main` with a card on which everything takes all the time it may, on a clock of its own."""
-    now = SimpleNamespace(seconds=0.0, given={}, result=[])
+    now = SimpleNamespace(seconds=0.0, given={}, result=[{"seconds": 1.0}])
 
     def late(result, seconds):
         now.seconds += seconds

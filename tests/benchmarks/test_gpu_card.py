@@ -58,7 +58,8 @@ def command(tmp_path, **env):
     ("given", "expected"),
     [
         ({}, FIRST),
-        ({"CUDA_VISIBLE_DEVICES": "GPU-7,1"}, {**FIRST, "CUDA_VISIBLE_DEVICES": "GPU-7,1"}),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-7,1"}, {**FIRST, "CUDA_VISIBLE_DEVICES": "GPU-7"}),
+        ({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, FIRST),
         ({"JAX_PLATFORMS": "cuda"}, {**FIRST, "JAX_PLATFORMS": "cuda,cpu"}),
         ({"JAX_PLATFORMS": "cuda,cpu"}, FIRST),
         ({"JAX_PLATFORMS": ""}, FIRST),

@@ -20,9 +20,27 @@ from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
 from autofit.non_linear.search.nest.nss._steps import TunedStep
 from autofit.non_linear.search.nest.nss._tuning import PAIRS, Tuner
 from autofit_memplan.cache import FOLDER_VARIABLE
-from autofit_memplan.fastest import Fastest
+from autofit_memplan.remembered import Fastest
 
 LADDER = [1, 2, N_STEP]
+
+
+class Cache:
+    """A plan that has a plan cache and nothing else."""
+
+    def __init__(self, entry=None):
+        self.entry = entry
+
+    def remember(self, name, fastest):
+        self.entry = fastest
+
+    def remembered(self, name):
+        return self.entry
+
+
+def idle():
+    """A program that is never called."""
+    return SimpleNamespace(lowered=[], refused=[], chunk_size=1)
 
 
 @pytest.fixture
@@ -115,18 +133,14 @@ def test_settings_of_a_with_block_reach_the_compiler_s_thread():
     """What would have been compiled without them is another program."""
     seen = {}
 
-    class Asked:
+    class Asked(Cache):
         def at_chunk(self, name, chunk_size):
             seen.update({setting: getattr(jax.config, setting) for setting in _steps._SETTINGS})
             return SimpleNamespace(fits=False)
 
     with jax.enable_x64(False), jax.default_prng_impl("rbg"), jax.numpy_dtype_promotion("strict"):
         here = {setting: getattr(jax.config, setting) for setting in _steps._SETTINGS}
-        step = TunedStep.__new__(TunedStep)
-        step._plan, step._compiling, step._tuner = Asked(), None, None
-        step._program = SimpleNamespace(lowered=[])
-        step._compiler = _steps.ThreadPoolExecutor(1)
-        step._left = SecondsLeft(-3.0)
+        step = TunedStep(idle(), Asked(), None, SecondsLeft(-3.0), lambda: None)
         tuner = _tuning.Tuner([1, 2], 2, 0.0)
         tuner.observe(2, 1, 0.0)
         step._look_further(tuner)
@@ -323,29 +337,112 @@ def test_a_larger_chunk_that_fails_for_a_reason_of_its_own_ends_nothing(smaller_
     assert result.samples.samples_info["ended"] == "converged"
 
 
-@pytest.mark.parametrize("is_settled", [True, False])
-def test_what_another_run_has_settled_meanwhile_stays(is_settled):
-    """While a larger chunk runs for the first time here."""
-
-    class Cache:
-        entry = Fastest(chunk_size=13, is_settled=is_settled)
-
-        def remember(self, name, fastest):
-            self.entry = fastest
-
-        def remembered(self, name):
-            return self.entry
-
+def with_challenger(cache, *have_run):
+    """A step that is going to try two calls at once beside one, and has run some sizes."""
     tuner = Tuner([1, 2], 1, 0.0)
     tuner.observe(1, 1, 0.0)
     assert tuner.wanted(1.0) == 2
-    step = TunedStep.__new__(TunedStep)
-    step._plan = Cache()
+    step = TunedStep(idle(), cache, tuner, SecondsLeft(-3.0), lambda: None)
+    step._have_run.update(have_run)
+    return step, tuner
+
+
+OPEN = Fastest(chunk_size=1, is_settled=False)
+ANOTHERS = Fastest(chunk_size=13)
+
+
+def test_while_a_larger_chunk_runs_for_the_first_time_others_are_warned():
+    step, tuner = with_challenger(cache := Cache())
     with step._at_risk(tuner):
-        warning = Fastest(chunk_size=1, is_settled=False, ceiling=2, is_deadly=True)
-        assert step._plan.entry == warning
-    ours = Fastest(chunk_size=1, is_settled=False)
-    assert step._plan.entry == (Cache.entry if is_settled else ours)
+        assert cache.entry == OPEN.model_copy(update={"ceiling": 2, "is_deadly": True})
+    assert cache.entry == OPEN
+
+
+def test_a_search_that_had_ended_below_is_not_forgotten_by_a_kill():
+    step, tuner = with_challenger(cache := Cache(Fastest(chunk_size=1, ceiling=2)))
+    with step._at_risk(tuner):
+        assert cache.entry == Fastest(chunk_size=1, ceiling=2, is_deadly=True)
+        assert cache.entry.is_final
+    assert cache.entry == Fastest(chunk_size=1, ceiling=2)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "after"])
+def test_what_another_run_has_settled_stays(when):
+    step, tuner = with_challenger(cache := Cache(OPEN))
+    if when == "before":
+        cache.entry = ANOTHERS
+    with step._at_risk(tuner):
+        if when == "meanwhile":
+            cache.entry = ANOTHERS
+    if when == "after":
+        cache.entry = ANOTHERS
+    step._remember(tuner)
+    assert cache.entry == ANOTHERS
+
+
+@pytest.mark.parametrize("have_run", [(1,), (1, 2)])
+def test_a_warning_that_another_run_took_for_the_last_word_is_refuted_by_having_run(have_run):
+    step, tuner = with_challenger(cache := Cache(), *have_run)
+    cache.entry = believed = Fastest(chunk_size=1, ceiling=2, is_deadly=True)
+    step._remember(tuner)
+    assert cache.entry == (OPEN if 2 in have_run else believed)
+
+
+def test_a_warning_outlives_a_run_that_does_not_end_its_search():
+    killed = Fastest(chunk_size=1, is_settled=False, ceiling=4, is_deadly=True)
+    step, tuner = with_challenger(cache := Cache(killed))
+    with step._at_risk(tuner):
+        pass
+    tuner.compiled(0.0)
+    for _ in range(2 * PAIRS):
+        tuner.observe(tuner.current, 100 * tuner.current, 0.1)
+    step.close()
+    assert cache.entry == killed.model_copy(update={"chunk_size": 2})
+
+
+def test_a_chunk_that_was_lowered_in_a_call_that_was_broken_off_is_not_kept():
+    step, tuner = with_challenger(cache := Cache())
+    tuner.refuse()
+    step._program.lowered, step._program.chunk_size = ["out of memory"], 1
+    tuner.best = tuner.start = 2
+    step.close()
+    assert cache.entry.chunk_size == 1
+
+
+def test_what_memory_did_not_allow_is_all_that_the_next_run_tries(
+    smaller_wins, samplings, compiled_at
+):
+    fit(chunk_size="auto", max_iterations=1)
+    samplings[0]._plan.remember("step", Fastest(chunk_size=2, ceiling=3))
+    fit(chunk_size="auto")
+    assert samplings[1]._plan.step.chosen_by == "unfinished search"
+    assert compiled_at == [N_STEP], "and not 1"
+    assert [trial.chunk_size for trial in samplings[1].trials] == [2, N_STEP]
+
+
+def test_a_stop_that_came_between_two_calls_is_heard_before_the_next():
+    def stop():
+        raise KeyboardInterrupt
+
+    step = TunedStep(idle(), Cache(), None, SecondsLeft(-3.0), stop)
+    with pytest.raises(KeyboardInterrupt):
+        step(None, None, None)
+
+
+def test_the_compiler_is_waited_for_where_memory_runs_out_and_stops_are_heard_meanwhile():
+    heard = []
+
+    def on_pause():
+        heard.append(True)
+        if len(heard) == 2:
+            done.set()
+
+    step, done = TunedStep(idle(), Cache(), None, SecondsLeft(-3.0), on_pause), threading.Event()
+    assert not step._program.hold_off(), "nothing else takes memory"
+    step._compiling = step._compiler.submit(done.wait, 60)
+    assert step._program.hold_off() and len(heard) >= 2
+    assert not step._program.hold_off()
+    step.close()
 
 
 @pytest.mark.parametrize(

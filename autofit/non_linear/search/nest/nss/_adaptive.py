@@ -33,10 +33,9 @@ _SIGNS = (
 
 _OUTSIDE_THE_POOL = (
     "for new constant",  # of an array that is closed over
-    "without blas support",  # no handle of cuBLAS could be made
+    "without blas support",  # no handle of cuBLAS could be made,
     "cublas_status_not_initialized",
-    "cusolver_status_not_initialized",
-    "cusolver internal error",
+    "solverdncreate",  # nor one of cuSOLVER
 )
 """What is taken from the card itself, and is as large for any chunk."""
 

@@ -12,8 +12,8 @@ from autofit_memplan import (
     read_budget,
 )
 from autofit_memplan.compiler import compiler_options
-from autofit_memplan.fastest import Fastest
 from autofit_memplan.records import Alternative
+from autofit_memplan.remembered import Fastest
 from autofit_memplan.solver import balance as balanced
 from autofit_memplan.solver import waves
 from autofit_memplan.units import format_bytes

@@ -130,17 +130,12 @@ class Sampling:
         with ExitStack() as stack:
             dog = stack.enter_context(Watchdog(logger, plan.budget.platform))
             tuner = self._tuner(program.chunk_size, compile_seconds)
-            step = TunedStep(program, plan, tuner, self._seconds_left(run))
+            step = TunedStep(program, plan, tuner, self._seconds_left(run), on_pause)
             stack.callback(step.close)
-
-            def hearing(*arguments):
-                on_pause()  # what came since the last call, before another one begins
-                return step(*arguments)
-
             try:
                 sample(
                     run,
-                    hearing,
+                    step,
                     lambda run: after_call(run, step.note),
                     lambda seconds, what: dog.watch(seconds, f"{what}, {step.note}"),
                     options.max_iterations,
@@ -216,7 +211,10 @@ class Sampling:
         )
 
     def _tuner(self, start: int, compile_seconds: float) -> Tuner | None:
-        """For ``"auto"``; what an earlier run has found is not searched for again."""
+        """For ``"auto"``, with the sizes that memory and earlier runs leave to be tried.
+
+        ``None`` where they leave none.
+        """
         program, jaxpr = self._plan.step, self._fitness.jaxpr
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
             return None
@@ -231,8 +229,8 @@ class Sampling:
             highest = 2 * n if fills_up and has_lanes else n
         sizes = ladder(n, start, highest, lowest)
         known = self._plan.remembered("step")
-        if known is not None and start == known.chunk_size:
-            sizes = [size for size in sizes if size == start or known.leaves_open(size)]
+        if known is not None:
+            sizes = known.still_open(sizes, start)
         return Tuner(sizes, start, compile_seconds, ceiling)
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
@@ -49,16 +48,26 @@ class TunedStep:
         Chooses among them; ``None`` stays at the program's.
     seconds_left
         Tells how long the run will go on.
+    on_pause
+        Called before each device call; may raise `KeyboardInterrupt`.
     """
 
     def __init__(
-        self, program: AdaptiveProgram, plan: Plan, tuner: Tuner | None, seconds_left: SecondsLeft
+        self,
+        program: AdaptiveProgram,
+        plan: Plan,
+        tuner: Tuner | None,
+        seconds_left: SecondsLeft,
+        on_pause: Callable[[], None],
     ) -> None:
         self._program, self._plan, self._tuner = program, plan, tuner
-        self._left = seconds_left
+        self._left, self._on_pause = seconds_left, on_pause
         self._compiler = ThreadPoolExecutor(1, "autofit-compiler")
         self._compiling: Future[_Compiled] | None = None
         self._have_run: set[int] = set()
+        self._n_lowered = len(program.lowered)  # of them the tuner knows
+        self._known = known = plan.remembered("step")  # what the plan cache has, but for other runs
+        self._deadly = known.ceiling if known is not None and known.is_deadly else None
         program.hold_off = self._await_compiler
 
     def close(self) -> None:
@@ -69,13 +78,16 @@ class TunedStep:
         tuner, program = self._tuner, self._program
         if tuner is None:
             if program.lowered:  # what an earlier run had found
-                failed = self._plan.step.chunk_size
-                self._keep(self.taken, is_settled=False, ceiling=failed)
-        elif tuner.is_settled or tuner.best != tuner.start or program.lowered:
+                self._keep(Fastest(chunk_size=self.taken, is_settled=False))
+            return
+        if len(program.lowered) > self._n_lowered:  # in a call that was broken off then
+            tuner.lower(program.chunk_size)
+        if not tuner.is_settled and (tuner.best != tuner.start or program.lowered):
             self._remember(tuner)
 
     def __call__(self, rng_key: jax.Array, state: Any, limit: Any) -> Block:
         """One device call, whole, at the chunk size of the moment."""
+        self._on_pause()  # what came since the last call, before another one begins
         if self._tuner is None:
             return self._program(rng_key, state, limit)
         self._take_over(self._tuner)
@@ -83,7 +95,7 @@ class TunedStep:
         is_new = program.chunk_size not in self._have_run
         is_trial = program.chunk_size != self._tuner.best
         program.proven = self._tuner.best if is_trial else None
-        n_lowered, n_refused = len(program.lowered), len(program.refused)
+        n_refused = len(program.refused)
         start = time.perf_counter()
         is_risk = is_new and program.chunk_size > self._tuner.best
         with self._at_risk(self._tuner) if is_risk else nullcontext():
@@ -95,7 +107,8 @@ class TunedStep:
         self._left.observe(seconds, int(block.iterations), remaining)
         # A first call makes buffers and threads, which is little beside a long one.
         is_typical = not is_new or seconds >= LONG_TURN
-        if len(program.lowered) > n_lowered:
+        if len(program.lowered) > self._n_lowered:
+            self._n_lowered = len(program.lowered)
             self._tuner.lower(program.chunk_size)
         elif len(program.refused) > n_refused:
             self._tuner.refuse()
@@ -133,13 +146,18 @@ class TunedStep:
 
         The system may kill a process for its memory. If every run tried the same, none would end.
         """
-        before = self._plan.remembered("step")
-        self._keep(tuner.best, is_settled=False, ceiling=tuner.challenger, is_deadly=True)
+        before, best = self._known, tuner.best
+        was_settled = before is not None and before.is_settled and before.chunk_size == best
+        self._keep(
+            Fastest(
+                chunk_size=best, is_settled=was_settled, ceiling=tuner.challenger, is_deadly=True
+            )
+        )
         try:
             yield
         finally:
-            if before is not None and before.is_settled:  # by another run, or by an earlier one
-                self._plan.remember("step", before)
+            if before is not None and was_settled:
+                self._keep(before)
             else:
                 self._remember(tuner)
 
@@ -156,16 +174,33 @@ class TunedStep:
             self._program.keep_only_current()
 
     def _remember(self, tuner: Tuner) -> None:
-        self._keep(tuner.best, is_settled=tuner.is_settled, ceiling=tuner.ceiling)
+        is_deadly = self._deadly is not None
+        self._keep(
+            Fastest(
+                chunk_size=tuner.best,
+                is_settled=tuner.is_settled,
+                ceiling=self._deadly if is_deadly else tuner.ceiling,
+                is_deadly=is_deadly,
+            )
+        )
 
-    def _keep(self, chunk_size: int, **about: Any) -> None:
-        self._plan.remember("step", Fastest(chunk_size=chunk_size, **about))
+    def _keep(self, fastest: Fastest) -> None:
+        """For the next run, unless another has settled the matter since this one last looked."""
+        now = self._plan.remembered("step")
+        if now is not None and now != self._known and now.is_settled:
+            is_refuted = now.is_deadly and now.ceiling in self._have_run
+            if not is_refuted:
+                return
+        self._known = fastest
+        self._plan.remember("step", fastest)
 
     def _await_compiler(self) -> bool:
         """Let it finish, for it takes memory; whether there was anything to wait for."""
         if self._compiling is None or self._compiling.done():
             return False
-        concurrent.futures.wait([self._compiling])
+        while not self._compiling.done():
+            self._on_pause()
+            wait([self._compiling], timeout=0.1)
         return True
 
     def _take_over(self, tuner: Tuner) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 
@@ -32,9 +35,13 @@ class Fastest(BaseModel):
     @property
     def is_final(self) -> bool:
         """Whether a later run has nothing to try either."""
-        return self.is_settled and self.ceiling is None
+        return self.is_settled and (self.ceiling is None or self.is_deadly)
 
-    def leaves_open(self, chunk_size: int) -> bool:
-        """Whether a later run should try that one."""
-        is_above = self.ceiling is not None and chunk_size >= self.ceiling
-        return not self.is_deadly if is_above else not self.is_settled
+    def still_open(self, sizes: Iterable[int], start: int) -> list[int]:
+        """Those of some sizes that a later run, which begins at `start`, should try; ascending."""
+        ceiling = math.inf if self.ceiling is None else self.ceiling
+        if self.is_deadly:
+            sizes = [size for size in sizes if size < ceiling]
+        if self.is_settled and start == self.chunk_size:
+            sizes = [size for size in sizes if size >= ceiling]
+        return sorted({start, *sizes})
