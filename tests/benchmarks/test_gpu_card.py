@@ -163,7 +163,7 @@ def test_with_a_gpu_on_which_jax_does_not_start_it_fails(tmp_path, own_variables
     (tmp_path / "nvidia0").touch()
     own_variables.setattr(gpu_card, "_DEVICES", tmp_path)
     own_variables.setenv("PATH", str(tmp_path))
-    own_variables.setenv("JAX_PLATFORMS", "none_such")
+    own_variables.setenv("JAX_PLATFORMS", "cuda,none_such")
     own_variables.setattr(sys, "argv", ["gpu", "--output", str(tmp_path / "gpu.json")])
     with pytest.raises(SystemExit, match=r"JAX does not start here: .*none_such"):
         gpu.main()
