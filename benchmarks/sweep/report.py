@@ -18,6 +18,7 @@ TOLERANCE, FEWEST_CALLS = 0.05, 4
 _COLUMNS = ("chunk", "predicted MiB", "measured MiB", "pred/meas", "compile s", "iterations/s")
 _COLUMNS += ("useful/s", "total/s", "useful share")
 _MARGIN = 1.15  # of the axis of chunk sizes, on both sides
+_WIDE = 300.0  # a memory axis over more of its lowest shows powers of ten alone
 _COLOURS = {"upstream": "#D55E00", "map": "#E69F00", "lanes": "#0072B2"}
 
 
@@ -137,7 +138,9 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             speed.text(0.5, 0.5, "not run", ha="center", transform=speed.transAxes)
             speed.set_yticks([])
         memory.set(xlabel="calls at once", ylabel="memory [MiB]", yscale="log")
-        memory.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        lowest, highest = memory.get_ylim()
+        between = () if highest / lowest > _WIDE else (2.0, 5.0)
+        memory.yaxis.set_major_locator(LogLocator(subs=(1.0, *between)))
         memory.yaxis.set_major_formatter("{x:,g}")
         memory.yaxis.set_minor_formatter("")
         for ax in (speed, memory):
