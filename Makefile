@@ -10,7 +10,7 @@ RUN = $(VENV)/bin/python
 demo: $(VENV)/.demo
 	$(RUN) -m demo $(if $(DATA),--data $(DATA))
 
-# Full size, its programs within 8 GiB, on the CPU; 20 minutes on two cores.
+# Full size, its programs within 8 GiB, on the CPU; 13 to 20 minutes on two cores.
 demo-hst: $(VENV)/.demo
 	JAX_PLATFORMS=cpu $(RUN) -m benchmarks.demo_hst $(if $(OUTPUT),--output $(OUTPUT))
 
