@@ -5,65 +5,99 @@ import sys
 
 import pytest
 
-from benchmarks import auto
+from benchmarks.auto import command
+from benchmarks.auto.figures import figures, tuning_seconds
+from benchmarks.auto.worker import Size, Turn
+from benchmarks.fresh_process import Worker
+
+SMALL = Size(n_live=64, num_delete=8, moves=3)
+
+
+def a_round(auto, fixed, seconds=10.0, is_searching=False):
+    """Turns at those speeds; those of fixed chunks take a second."""
+    turns = {chunk: Turn(1.0, rate, rate, False) for chunk, rate in fixed.items()}
+    useful = round(seconds * auto)
+    return {"auto": Turn(seconds, useful, useful, is_searching), **turns}
+
+
+def test_auto_is_held_against_the_fastest_chunk_over_all_of_the_time():
+    rounds = [a_round(78, {"1": 50, "2": 80}), a_round(74, {"1": 82, "2": 80})]
+    found = figures(rounds, n_live=100, planning_seconds=4.0, init_seconds=1.0)
+    assert found.per_second == pytest.approx({"1": 66.0, "2": 80.0, "auto": 76.0})
+    assert found.best == "2"
+    assert found.whole_per_second == pytest.approx((100 + 780 + 740) / 25)
+    assert found.share_of_best == pytest.approx(found.whole_per_second / 80)
+    assert (found.tuning_seconds, found.cost_share) == (0.0, pytest.approx(4 / 25))
+
+
+def test_a_round_that_a_chunk_missed_does_not_count_for_it():
+    rounds = [a_round(80, {"1": 50, "2": 80}), a_round(80, {"1": 50})]
+    assert figures(rounds, 0, 0.0, 0.0).per_second["2"] == pytest.approx(80)
 
 
 def test_tuning_is_what_a_search_cost():
-    # 100/s but for the 15 seconds of the search, its deciding call included, which were at 60/s
-    history = [(5.0, 1000, ""), (10.0, 1300, "chunk 1 or 2?"), (15.0, 1600, "chunk 2 or 4?")]
-    history += [(20.0, 1900, "chunk 2"), (65.0, 6400, "chunk 2")]
-    assert auto.tuning_seconds(history) == pytest.approx(6.0)
+    # as fast as chunk 1, but for 20 seconds at 60 % of that
+    rounds = [a_round(100, {"1": 100}), *2 * [a_round(60, {"1": 100}, is_searching=True)]]
+    rounds += 3 * [a_round(100, {"1": 100})]
+    assert tuning_seconds(rounds, "1") == pytest.approx(8.0)
+
+
+def test_a_machine_that_was_slow_meanwhile_does_not_make_a_search_dear():
+    rounds = [a_round(30, {"1": 50}, is_searching=True), a_round(120, {"1": 100})]
+    assert tuning_seconds(rounds, "1") == pytest.approx(10 * (1 - 0.6 / 1.2))
+    rounds = [a_round(60, {"1": 50}, is_searching=True), a_round(120, {"1": 100})]
+    assert tuning_seconds(rounds, "1") == pytest.approx(0.0)
 
 
 def test_tuning_where_nothing_was_searched_for_or_the_search_did_not_end():
-    assert auto.tuning_seconds([(1.0, 10, ""), (2.0, 20, "chunk 4")]) == 0.0
-    undecided = [(1.0, 10, ""), (2.0, 20, "chunk 4 or 8?")]
-    assert auto.tuning_seconds(undecided) is None
-    assert auto.tuning_seconds([*undecided, (3.0, 30, "chunk 4")]) is None
+    rounds = [a_round(100, {"1": 100})]
+    assert tuning_seconds(rounds, "1") == 0.0
+    rounds.append(a_round(100, {"1": 100}, is_searching=True))
+    assert tuning_seconds(rounds, "1") is None
+    assert figures(rounds, 0, 1.0, 1.0).cost_share is None
 
 
-def measured(cell, chunk_size, seconds, size):
-    """In the place of a fresh process; a chunk of 4 does not work."""
-    if chunk_size == 4:
-        return {"complaint": "ended with 1"}
-    row = {"chunk_size": chunk_size, "per_second": {1: 50.0, 2: 80.0, "auto": 78.0}[chunk_size]}
-    if chunk_size == "auto":
-        trials = [{"chunk_size": 2, "evaluations_per_second": 80.0, "calls": 3}]
-        row |= {"started_at": 1, "useful": 7_300, "wall_seconds": 100.0, "planning_seconds": 2.0}
-        row |= {"tuning_seconds": 3.0, "trials": trials}
-    return row
+def test_a_cell_is_sampled_in_turns_until_the_time_of_auto_is_up(capsys):
+    row = command.compare("mge:small", [4], 1.0, (0.4, 0.2), SMALL)
+    assert row["complaints"] == {}
+    assert len(row["rounds"]) >= 2
+    own = [each["auto"] for each in row["rounds"]]
+    assert sum(turn["seconds"] for turn in own) >= 1.0
+    assert all(turn["useful"] > 0 for each in row["rounds"][:-1] for turn in each.values())
+    assert row["ended"] == "max_seconds" and row["best"] == "4"
+    assert (row["n_live"], row["num_delete"], row["moves"]) == (64, 8, 3)
+    assert f"= {row['share_of_best']:.3f} of chunk 4" in capsys.readouterr().out
 
 
-@pytest.fixture
-def faked(monkeypatch):
-    monkeypatch.setattr(auto, "in_fresh_process", measured)
+def test_a_chunk_that_does_not_work_is_said_and_the_others_go_on(monkeypatch, capsys):
+    def worker(stack, cell, chunk, seconds, size):
+        arguments = (cell, "none" if chunk == "2" else chunk, str(seconds), *map(str, size))
+        return stack.enter_context(Worker("benchmarks.auto.worker", *arguments))
+
+    monkeypatch.setattr(command, "_worker", worker)
+    row = command.compare("mge:small", [2, 4], 0.5, (0.3, 0.2), SMALL)
+    assert row["best"] == "4" and [*row["complaints"]] == ["2"]
+    assert "chunk_size" in row["complaints"]["2"]
+    assert row["complaints"]["2"] in capsys.readouterr().out
 
 
-def test_auto_is_held_against_the_best_chunk_that_works(faked, capsys):
-    row = auto.compare("demo", [1, 2, 4], 100.0, 10.0, size=auto.Size(n_live=100))
-    assert row["fixed_per_second"] == {1: [50.0, 50.0], 2: [80.0, 80.0]}
-    assert row["share_of_best"] == pytest.approx(7_400 / 100 / 80)
-    assert [each["chunk_size"] for each in row["fixed"]] == [1, 2, 4, 1, 2, 4]
-    assert "74.0/s in all = 0.93" in (said := capsys.readouterr().out)
-    assert "chunk    4 ended with 1" in said
+def test_a_worker_that_does_not_answer_is_ended():
+    with Worker("benchmarks.auto.worker", "mge:small", "4", "1.0", *map(str, SMALL)) as worker:
+        assert worker.answer(0.01) is None
+        assert worker.complaint == "no answer within 0 s"
 
 
-def test_a_cell_is_added_to_those_there_are(faked, tmp_path, monkeypatch):
+def test_a_cell_is_added_to_those_there_are(tmp_path, monkeypatch):
+    def compare(cell, chunks, seconds, turn_seconds, size):
+        return {"cell": cell, "asked": [chunks, seconds, [*turn_seconds], size.n_live]}
+
+    monkeypatch.setattr(command, "compare", compare)
     path = tmp_path / "auto.json"
     for cells in ("demo,mge:small", "mge:euclid,demo"):
         arguments = ["auto", "--cells", cells, "--chunks", "1,2", "--output", str(path)]
         monkeypatch.setattr(sys, "argv", arguments)
-        auto.main()
+        command.main()
     cells = json.loads(path.read_text())["cells"]
     assert [row["cell"] for row in cells] == ["mge:small", "mge:euclid", "demo"]
+    assert all(row["asked"] == [[1, 2], 300.0, [10.0, 3.0], 1024] for row in cells)
     assert all(row["machine"]["platform"] == "cpu" for row in cells)
-
-
-def test_a_cell_is_sampled_until_its_time_is_up():
-    row = auto.sampled("mge:small", 4, 1.0, auto.Size(n_live=64, num_delete=8, moves=3))
-    assert row["useful"] > 0
-    assert row["sampling_seconds"] >= 1.0
-    assert row["per_second"] == pytest.approx(row["useful"] / row["sampling_seconds"])
-    assert row["tuning_seconds"] == 0.0
-    assert (row["trials"], row["started_at"]) == ([], 4)
-    assert (row["n_live"], row["num_delete"], row["moves"]) == (64, 8, 3)

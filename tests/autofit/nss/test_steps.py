@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shutil
 import threading
 from concurrent.futures import wait
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from elementwise import N_STEP, assert_same_bits, fit, recorded_samplings
 
-from autofit.non_linear.search.nest.nss import _loop, _steps, _tuning
+from autofit.non_linear.search.nest.nss import _loop, _search_cost, _steps, _tuning
 from autofit.non_linear.search.nest.nss._memory import Plan
 from autofit.non_linear.search.nest.nss._sampling import Sampling
 from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
@@ -57,7 +58,7 @@ def eager(monkeypatch):
 
 @pytest.fixture
 def patient(eager, monkeypatch):
-    """The sampler waits for the compiler, so that a fit of a second has its trials."""
+    """The sampler waits for the compiler, so that a fit of a second has its trials, all of them."""
     take_over = TunedStep._take_over
 
     def waiting(self, tuner):
@@ -66,6 +67,8 @@ def patient(eager, monkeypatch):
         take_over(self, tuner)
 
     monkeypatch.setattr(TunedStep, "_take_over", waiting)
+    monkeypatch.setattr(_search_cost, "SHARE", math.inf)
+    monkeypatch.setattr(_tuning, "SHORTEST", 0.0)
 
 
 @pytest.fixture
@@ -172,8 +175,8 @@ def test_sampling_goes_on_while_the_compiler_works(patient, samplings, monkeypat
     monkeypatch.setattr(Plan, "at_chunk", held_up)
     monkeypatch.setattr("autofit.non_linear.search.nest.nss._sampling.TunedStep", Watched)
     fit(chunk_size="auto")
+    assert calls[1:6] == [(N_STEP, f"chunk {N_STEP}, compiling 2")] * 5
     undecided = f"chunk {N_STEP} or 2?"
-    assert calls[1:6] == [(N_STEP, undecided)] * 5
     assert {chunk for chunk, note in calls[6:] if note == undecided} == {N_STEP, 2}
 
 
@@ -184,8 +187,9 @@ def test_the_fastest_is_reported_and_the_next_run_starts_there(
         first = fit(chunk_size="auto")
     (line,) = [x for x in caplog.text.splitlines() if "Useful evaluations by chunk" in x]
     assert [f" {chunk}: " in line for chunk in LADDER] == [True] * 3
-    assert line.endswith("; 1 was taken.")
     found = samplings[0].chunk_sizes()
+    assert line.endswith(f"; 1 was taken. Trying took {found['search_seconds']:.1f} s.")
+    assert found["search_seconds"] >= 0.0
     assert (found["taken"], found["is_settled"]) == (1, True)
     assert compiled_at == [2, 1]
     second = fit(chunk_size="auto")
@@ -201,8 +205,8 @@ def test_a_search_that_the_end_of_the_run_cut_short_goes_on_in_the_next(
 ):
     wanted = Tuner.wanted
 
-    def once(self, seconds_left):
-        return wanted(self, seconds_left) if self.best == N_STEP else None
+    def once(self, *seconds):
+        return wanted(self, *seconds) if self.best == N_STEP else None
 
     with monkeypatch.context() as cut_short:
         cut_short.setattr(Tuner, "wanted", once)
@@ -395,7 +399,7 @@ def test_a_warning_outlives_a_run_that_does_not_end_its_search():
         pass
     tuner.compiled(0.0)
     for _ in range(2 * PAIRS):
-        tuner.observe(tuner.current, 100 * tuner.current, 0.1)
+        tuner.observe(tuner.current, 100 * tuner.current, 2.0)
     step.close()
     assert cache.entry == killed.model_copy(update={"chunk_size": 2})
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autofit.non_linear.search.nest.nss._search_cost import SHARE, SearchCost
 from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
 from autofit.non_linear.search.nest.nss._tuning import EXPECTED_GAIN, Tuner, ladder
 
@@ -115,6 +116,20 @@ def test_one_noisy_call_decides_nothing():
     assert tuner.best == 1 and tuner.current == 1, "the best has its turn next"
 
 
+def test_a_gain_of_five_percent_is_taken_though_a_call_now_and_then_is_disturbed():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        tuner = Tuner([1, 2], 1, COMPILE)
+        tuner.observe(1, 1000, TURN)
+        assert tuner.wanted(LONG) == 2
+        tuner.compiled(COMPILE)
+        while tuner.challenger:
+            speed = (1050 if tuner.current == 2 else 1000) * math.exp(0.01 * rng.standard_normal())
+            is_disturbed = rng.random() < 0.15 or not tuner._turns[2]  # the first after compiling
+            tuner.observe(tuner.current, round(speed), (1.3 if is_disturbed else 1.0) * TURN)
+        assert tuner.best == 2, seed
+
+
 @pytest.mark.parametrize(
     ("seconds", "ratio", "best"),
     [(10.0, 0.8, 1), (10.0, 1.3, 2), (10.0, 0.95, None), (10.0, 1.1, None), (1.0, 0.5, None)],
@@ -150,6 +165,38 @@ def test_a_compilation_that_took_long_counts_from_then_on():
         tuner.observe(tuner.current, 100 * tuner.current, 1.0)
     assert tuner.best == 2
     assert tuner.wanted(left) is None and tuner.wanted(10 * left) == 4
+
+
+def test_planning_and_a_second_trial_are_to_take_a_small_share_of_the_run():
+    planning, spent = 7.0, 4.0
+    enough = (planning + 2 * spent) / SHARE
+    tuner = Tuner([1, 2, 4, 8], 2, COMPILE, planning_seconds=planning)
+    tuner.observe(2, 100, 1.0)
+    assert tuner.wanted(LONG) == 4
+    tuner.cost.observe(100, 1.0 + spent)
+    tuner.compiled(COMPILE)
+    while tuner.challenger:
+        tuner.observe(tuner.current, 100, 1.0 if tuner.current == 2 else 1.2)
+    assert tuner.wanted(0.99 * enough) is None
+    assert not tuner.is_settled, "the run may turn out to be longer"
+    assert tuner.wanted(0.5 * enough, seconds_done=0.49 * enough) is None
+    assert tuner.wanted(0.5 * enough, seconds_done=0.51 * enough) == 1
+
+
+def test_the_cost_of_a_search_is_what_the_winner_would_not_have_taken():
+    cost = SearchCost(planning_seconds=10.0)
+    assert cost.allows_another(0.0)
+    for useful, seconds in [(50, 1.0), (60, 1.0), (80, 1.0)]:
+        cost.observe(useful, seconds)
+    cost.end(100.0)
+    assert cost.seconds == pytest.approx(3.0 - 1.9)
+    cost.observe(120, 1.0)  # faster than its winner on the whole: chance, no gain
+    cost.end(100.0)
+    assert cost.seconds == pytest.approx(1.1)
+    cost.end(100.0)  # nothing was on trial
+    another = 1.1 / 2
+    assert cost.allows_another((10.0 + 1.1 + another) / SHARE + 1e-6)
+    assert not cost.allows_another((10.0 + 1.1 + another) / SHARE - 1e-6)
 
 
 def test_nothing_is_wanted_before_the_first_call_is_timed():
@@ -194,11 +241,11 @@ def test_what_the_best_did_before_a_comparison_stays_in_the_report_and_out_of_th
         tuner.observe(1, 100, 1.0)
     assert tuner.wanted(LONG) == 2
     tuner.compiled(COMPILE)
-    for chunk, useful in [(2, 60), (1, 50), (2, 60), (1, 50)]:  # the machine has become slower
+    for chunk, useful in 3 * [(2, 60), (1, 50)]:  # the machine has become slower
         assert tuner.current == chunk
         tuner.observe(chunk, useful, 1.0)
     assert tuner.best == 2
-    assert [(trial.chunk_size, trial.calls) for trial in tuner.trials] == [(1, 52), (2, 2)]
+    assert [(trial.chunk_size, trial.calls) for trial in tuner.trials] == [(1, 53), (2, 3)]
 
 
 def test_where_the_winner_fails_later_smaller_ones_are_looked_at_again():

@@ -50,8 +50,8 @@ class Sampling:
     lowered, refused
         Why the chunk of init or step was lowered, and one that was tried was not taken; a sentence
         each time.
-    trials
-        Chunk sizes that were timed.
+    trials, search_seconds
+        Chunk sizes that were timed, and what that cost.
     taken, is_settled
         The step's chunk size in the end, and whether none was left to try.
     """
@@ -68,6 +68,7 @@ class Sampling:
         self.lowered: list[str] = []
         self.refused: list[str] = []
         self.trials: list[Trial] = []
+        self.search_seconds = 0.0
         self.taken: int | None = None
         self.is_settled = False
 
@@ -125,11 +126,10 @@ class Sampling:
         options, plan = self._options, self._plan
         begin = time.perf_counter()
         program = self._program("step", on_pause, lambda block: block.state)
-        compile_seconds = time.perf_counter() - begin
-        compile_seconds += plan.step.compile_seconds / max(plan.step.compiles, 1)
+        waited = time.perf_counter() - begin  # to compile what the plan cache had the figures of
         with ExitStack() as stack:
             dog = stack.enter_context(Watchdog(logger, plan.budget.platform))
-            tuner = self._tuner(program.chunk_size, compile_seconds)
+            tuner = self._tuner(program.chunk_size, waited)
             step = TunedStep(program, plan, tuner, self._seconds_left(run), on_pause)
             stack.callback(step.close)
             try:
@@ -144,7 +144,7 @@ class Sampling:
             finally:
                 self.lowered += program.lowered
                 self.refused = program.refused
-                self.trials = step.trials
+                self.trials, self.search_seconds = step.trials, step.search_seconds
                 self.taken, self.is_settled = step.taken, step.is_settled
 
     def chunk_sizes(self) -> dict[str, Any]:
@@ -152,6 +152,7 @@ class Sampling:
         trials = [trial._asdict() for trial in self.trials]
         return {
             "trials": trials,
+            "search_seconds": self.search_seconds,
             "taken": self.taken,
             "is_settled": self.is_settled,
             "lowered": self.lowered,
@@ -169,7 +170,8 @@ class Sampling:
             speeds = (f"{t.chunk_size}: {t.evaluations_per_second:,.1f}/s" for t in self.trials)
             tried = "Useful evaluations by chunk size, " + ", ".join(speeds)
             ending = "was taken" if self.is_settled else "is the best so far"
-            said.append(f"{tried}; {self.taken} {ending}.")
+            cost = f"Trying took {self.search_seconds:.1f} s."
+            said.append(f"{tried}; {self.taken} {ending}. {cost}")
         return "\n".join(said + self.lowered + self.refused)
 
     def _program(
@@ -210,10 +212,10 @@ class Sampling:
             most_seconds and most_seconds - run.seconds,
         )
 
-    def _tuner(self, start: int, compile_seconds: float) -> Tuner | None:
+    def _tuner(self, start: int, waited: float) -> Tuner | None:
         """For ``"auto"``, with the sizes that memory and earlier runs leave to be tried.
 
-        ``None`` where they leave none.
+        ``None`` where they leave none. The step took so many seconds since it was planned.
         """
         program, jaxpr = self._plan.step, self._fitness.jaxpr
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
@@ -231,7 +233,14 @@ class Sampling:
         known = self._plan.remembered("step")
         if known is not None:
             sizes = known.still_open(sizes, start)
-        return Tuner(sizes, start, compile_seconds, ceiling)
+        planned = (self._plan.call, *self._plan.programs)
+        return Tuner(
+            sizes,
+            start,
+            compile_seconds=waited + program.compile_seconds / max(program.compiles, 1),
+            ceiling=ceiling,
+            planning_seconds=waited + sum(each.compile_seconds for each in planned),
+        )
 
     def _draw(self, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         @jax.jit

@@ -17,6 +17,11 @@ class SecondsLeft:
         The remaining evidence at which the run ends.
     iterations, seconds
         After which it ends in any case.
+
+    Attributes
+    ----------
+    elapsed
+        Seconds that it has gone on.
     """
 
     def __init__(
@@ -26,25 +31,25 @@ class SecondsLeft:
         self._iterations = math.inf if iterations is None else iterations
         self._seconds = math.inf if seconds is None else seconds
         self._done = 0
-        self._elapsed = self._left = 0.0
+        self.elapsed = self._left = 0.0
         self._history: list[tuple[float, float]] = []
 
     def observe(self, seconds: float, iterations: int, remaining: float) -> None:
         """A device call of some iterations; ``log Z_live - log Z`` is `remaining` after it."""
-        self._elapsed += seconds
+        self.elapsed += seconds
         self._done += iterations
-        if not self._history or self._elapsed > 1.1 * self._history[-1][0]:  # a few hundred at most
-            self._history.append((self._elapsed, remaining))
+        if not self._history or self.elapsed > 1.1 * self._history[-1][0]:  # a few hundred at most
+            self._history.append((self.elapsed, remaining))
         then, before = max(
-            (point for point in self._history if point[0] <= self._elapsed / 2),
+            (point for point in self._history if point[0] <= self.elapsed / 2),
             default=self._history[0],
         )
-        fallen, since = before - remaining, self._elapsed - then
-        self._left = self._elapsed
+        fallen, since = before - remaining, self.elapsed - then
+        self._left = self.elapsed
         if 0 < fallen < math.inf and since > 0:
             self._left = since * (remaining - self._termination) / fallen
-        to_go = (self._iterations - self._done) * self._elapsed / max(self._done, 1)
-        self._left = max(0.0, min(self._left, to_go, self._seconds - self._elapsed))
+        to_go = (self._iterations - self._done) * self.elapsed / max(self._done, 1)
+        self._left = max(0.0, min(self._left, to_go, self._seconds - self.elapsed))
 
     @property
     def seconds(self) -> float:

@@ -105,6 +105,9 @@ class TunedStep:
         integrator = block.state.integrator
         remaining = float(integrator.logZ_live) - float(integrator.logZ)
         self._left.observe(seconds, int(block.iterations), remaining)
+        useful = int(block.evaluations.useful)
+        if self._tuner.challenger is not None:
+            self._tuner.cost.observe(useful, seconds + program.check_seconds)
         # A first call makes buffers and threads, which is little beside a long one.
         is_typical = not is_new or seconds >= LONG_TURN
         if len(program.lowered) > self._n_lowered:
@@ -113,7 +116,7 @@ class TunedStep:
         elif len(program.refused) > n_refused:
             self._tuner.refuse()
         elif is_typical and self._compiling is None:  # nothing else took part of the time
-            self._tuner.observe(program.chunk_size, int(block.evaluations.useful), seconds)
+            self._tuner.observe(program.chunk_size, useful, seconds)
         program.chunk_size = self._tuner.current
         self._look_further(self._tuner)
         return block
@@ -123,12 +126,19 @@ class TunedStep:
         """For the progress line."""
         if self._tuner is None or self._tuner.challenger is None:
             return f"chunk {self._program.chunk_size}"
+        if self._compiling is not None:
+            return f"chunk {self._program.chunk_size}, compiling {self._tuner.challenger}"
         return f"chunk {self._tuner.best} or {self._tuner.challenger}?"
 
     @property
     def trials(self) -> list[Trial]:
         """Chunk sizes that were timed, ascending."""
         return [] if self._tuner is None else self._tuner.trials
+
+    @property
+    def search_seconds(self) -> float:
+        """What the trials have cost."""
+        return 0.0 if self._tuner is None else self._tuner.cost.seconds
 
     @property
     def taken(self) -> int:
@@ -165,7 +175,8 @@ class TunedStep:
         """Have the next chunk size compiled; when there is none left, keep the best."""
         if self._compiling is not None:
             return
-        was_settled, wanted = tuner.is_settled, tuner.wanted(self._left.seconds)
+        was_settled = tuner.is_settled
+        wanted = tuner.wanted(self._left.seconds, self._left.elapsed)
         if wanted is not None:
             settings = {name: getattr(jax.config, name) for name in _SETTINGS}
             self._compiling = self._compiler.submit(_compile, self._plan, wanted, settings)

@@ -17,17 +17,21 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from autofit.non_linear.search.nest.nss._memory import balanced
+from autofit.non_linear.search.nest.nss._search_cost import SearchCost
 
-PAIRS, MOST_PAIRS = 2, 10
+PAIRS, MOST_PAIRS = 2, 20
 """Turns of the best and of the challenger before one of them is taken, at least and at most."""
+
+SHORTEST = 2.5
+"""Seconds that each of them gets at least, for a call or two may be disturbed."""
 
 LONG_TURN, FAR = 5.0, 0.15
 """One pair is enough where a turn takes so many seconds and the log of the ratio is so far off."""
 
-CLEARLY = 1.03
+CLEARLY = 1.01
 """A challenger has to be so many times faster; less is noise."""
 
-NOISE = 0.02
+NOISE = 0.03
 """Scatter of a ratio that is expected at least, for two turns may agree by chance."""
 
 EXPECTED_GAIN = 0.25
@@ -94,9 +98,13 @@ class Tuner:
         What another program costs.
     ceiling
         The smallest size above all of them, where there is one that memory does not allow.
+    planning_seconds
+        What planning the run took.
 
     Attributes
     ----------
+    cost
+        What the search has cost so far.
     start, best
         The first, and the fastest so far.
     challenger
@@ -108,7 +116,12 @@ class Tuner:
     """
 
     def __init__(
-        self, sizes: Sequence[int], start: int, compile_seconds: float, ceiling: int | None = None
+        self,
+        sizes: Sequence[int],
+        start: int,
+        compile_seconds: float,
+        ceiling: int | None = None,
+        planning_seconds: float = 0.0,
     ) -> None:
         self._sizes = list(sizes)
         self._rates: dict[int, deque[float]] = {start: deque(maxlen=_KEPT)}
@@ -119,20 +132,25 @@ class Tuner:
         self.challenger: int | None = None
         self._ceiling = ceiling
         self.is_settled = False
+        self.cost = SearchCost(planning_seconds)
 
-    def wanted(self, seconds_left: float) -> int | None:
+    def wanted(self, seconds_left: float, seconds_done: float = 0.0) -> int | None:
         """The chunk size whose program is to be compiled now; asked for once.
 
         Parameters
         ----------
         seconds_left
             How long the run is expected to go on.
+        seconds_done
+            How long it has gone on.
         """
         if self.challenger is not None or self.is_settled or not self._rates[self.best]:
             return None
         wanted = self._next()
         self.is_settled = wanted is None
         if seconds_left * EXPECTED_GAIN < self._compile_seconds + self._turn_seconds:
+            return None
+        if not self.cost.allows_another(seconds_done + seconds_left):
             return None
         self.challenger = wanted
         return wanted
@@ -168,7 +186,7 @@ class Tuner:
         self._end_comparison()
 
     def observe(self, chunk_size: int, useful: int, seconds: float) -> None:
-        """A device call is done.
+        """A device call is done whose time tells how fast its chunk size is.
 
         Parameters
         ----------
@@ -191,7 +209,7 @@ class Tuner:
         gains = [math.log(b / a) for a, b in zip(best, other, strict=False)]
         if not gains or len(best) != len(other):
             return
-        gain = statistics.mean(gains) - math.log(CLEARLY)
+        gain = statistics.median(gains) - math.log(CLEARLY)
         if abs(gain) > _doubt(gains, seconds) or len(gains) >= MOST_PAIRS:
             self._decide(has_won=gain > 0)
 
@@ -219,6 +237,8 @@ class Tuner:
         self._end_comparison()
 
     def _end_comparison(self) -> None:
+        if rates := self._turns.get(self.best) or self._rates[self.best]:
+            self.cost.end(statistics.median(rates))
         self.challenger, self._turns = None, {}
         self.current = self.best
 
@@ -236,7 +256,10 @@ class Tuner:
 
 
 def _doubt(gains: Sequence[float], turn_seconds: float) -> float:
-    """By how much the mean of some gains may be off, by chance."""
-    if len(gains) < PAIRS:
+    """By how much the median of some gains may be off, by chance."""
+    if len(gains) < PAIRS or len(gains) * turn_seconds < SHORTEST:
         return FAR if turn_seconds >= LONG_TURN else math.inf
-    return 2 * max(statistics.stdev(gains), NOISE) / math.sqrt(len(gains))
+    middle = statistics.median(gains)
+    # of normal scatter, whose standard deviation is 1.48 times the median distance
+    scatter = 1.48 * statistics.median(abs(gain - middle) for gain in gains)
+    return 2 * 1.25 * max(scatter, NOISE) / math.sqrt(len(gains))

@@ -1,0 +1,1 @@
+"""Is ``chunk_size="auto"`` as fast as the best chunk size there is?"""
