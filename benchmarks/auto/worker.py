@@ -21,7 +21,6 @@ from autofit.non_linear.search.nest.nss._signals import Signals
 from benchmarks.samplers.problems import demo, lens_cell
 from benchmarks.samplers.runs import prepared
 
-
 _SHORT = 1.0
 """A call of fewer seconds may be done once more."""
 
