@@ -2,9 +2,9 @@
 
 The chain does not depend on the chunk, so iterations at one size and at another are both kept. The
 sizes halve or double from the first, and after two successes in a row two, four… of these at once,
-so that few have to be compiled. The best so far and a challenger take turns until the mean of their
-ratios stands out of its scatter, or once where a turn is long and one much slower; the search ends
-when both neighbours of the best have lost to it.
+so that few have to be compiled. The best so far and a challenger take turns until the median of
+their ratios stands out of its scatter, or once where a turn is long and one much slower; the search
+ends when both neighbours of the best have lost to it, and waits while it would cost too much.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAIRS, MOST_PAIRS = 2, 20
 SHORTEST = 2.5
 """Seconds that each of them gets at least, for a call or two may be disturbed."""
 
-LONG_TURN, FAR = 5.0, 0.15
+LONG_TURN, FAR = 5.0, 0.1
 """One pair is enough where a turn takes so many seconds and the log of the ratio is so far off."""
 
 CLEARLY = 1.01
