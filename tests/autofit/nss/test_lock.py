@@ -140,6 +140,18 @@ def test_a_lock_that_its_owner_gives_back_while_it_is_watched_is_taken(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_lock_that_is_emptied_a_moment_before_it_is_gone_is_taken(tmp_path, without_locks):
+    """Its owner writes to the file once more when it gives it back."""
+    path = tmp_path / LOCK_FILE
+    path.write_text(Owner(host="elsewhere").model_dump_json())
+    steps = [threading.Timer(0.2, os.truncate, (path, 0)), threading.Timer(0.3, path.unlink)]
+    for step in steps:
+        step.start()
+    with folder_lock(tmp_path, beat_seconds=1.0):  # looks after 0.25 s
+        assert Owner.model_validate_json(path.read_bytes()).pid == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_lock_inside_itself_is_refused(tmp_path):
     with folder_lock(tmp_path):
         assert f"process {os.getpid()}" in refused(tmp_path)

@@ -53,9 +53,15 @@ def test_what_the_user_says_is_done(options, expected):
 @pytest.mark.parametrize(("log_likelihood", "highest"), [(cheap, 50), (image, 100)])
 def test_on_a_gpu_more_lanes_than_particles_are_tried_and_no_more_waves(log_likelihood, highest):
     options = af.NSS(chunk_size="auto", num_delete=50).options
-    step = SimpleNamespace(n=50, chunk_size=25, chosen_by="unfinished search")
+    step = SimpleNamespace(
+        n=50, chunk_size=25, chosen_by="unfinished search", compile_seconds=1.0, compiles=1
+    )
     plan = SimpleNamespace(
-        step=step, budget=SimpleNamespace(platform="gpu"), remembered=lambda name: None
+        call=SimpleNamespace(compile_seconds=0.1),
+        programs=(step,),
+        step=step,
+        budget=SimpleNamespace(platform="gpu"),
+        remembered=lambda name: None,
     )
     fitness = SimpleNamespace(jaxpr=traced(log_likelihood))
     tuner = Sampling(fitness, options, plan, lambda: None)._tuner(25, 1.0)

@@ -187,7 +187,7 @@ def _owner(path: Path) -> Owner | None:
 
 
 def _stays_silent(path: Path, previous: Owner, beat_seconds: float) -> bool:
-    """Watch the file for some heartbeats; True without a sign of life, False when it is gone."""
+    """Watch the file for some heartbeats; True without a sign of life, False when given back."""
     wait = 3.5 * beat_seconds
     logger.warning(
         "%s is locked by %s; waiting %.0f s for a sign of life", path.parent, previous, wait
@@ -197,7 +197,7 @@ def _stays_silent(path: Path, previous: Owner, beat_seconds: float) -> bool:
     while time.monotonic() < deadline:
         time.sleep(0.25 * beat_seconds)
         now = _modified(path)
-        if now is None:
+        if now is None or (now != before and _owner(path) is None):  # emptied, and gone at once
             return False
         if now != before:
             raise _refusal(path, previous)
