@@ -105,8 +105,10 @@ class Worker:
         timer = threading.Timer(timeout, give_up)
         timer.start()
         answers = (json.loads(line) for line in self._process.stdout if _is_json(line.rstrip()))
-        answer = next(answers, None)
-        timer.cancel()
+        try:
+            answer = next(answers, None)
+        finally:
+            timer.cancel()
         if answer is None:
             status = self._process.wait()
             self._errors.seek(0)
