@@ -126,10 +126,8 @@ class Worker:
 def _begun_by(
     module: str, arguments: tuple[str, ...], environment: Mapping[str, str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    command = [sys.executable, "-m", module, *arguments]
-    return command, (
-        _NOTHING_COMPILED_BEFORE | os.environ | _ONE_BLAS_THREAD | dict(environment or {})
-    )
+    env = _NOTHING_COMPILED_BEFORE | os.environ | _ONE_BLAS_THREAD | dict(environment or {})
+    return [sys.executable, "-m", module, *arguments], env
 
 
 def _is_json(line: str) -> bool:

@@ -22,7 +22,7 @@ from benchmarks.samplers.problems import demo, lens_cell
 from benchmarks.samplers.runs import prepared
 
 _SHORT = 1.0
-"""A call of fewer seconds may be done once more."""
+"""The first call of a turn can be left out if it took fewer seconds."""
 
 
 class Size(NamedTuple):

@@ -215,7 +215,7 @@ class Sampling:
     def _tuner(self, start: int, waited: float) -> Tuner | None:
         """For ``"auto"``, with the sizes that memory and earlier runs leave to be tried.
 
-        ``None`` where they leave none. After planning, the step's program was waited for.
+        ``None`` where they leave none. So many seconds were waited for the step after planning.
         """
         program, jaxpr = self._plan.step, self._fitness.jaxpr
         if self._options.chunk_size != "auto" or program.chosen_by == "earlier run":
