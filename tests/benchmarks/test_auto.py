@@ -1,13 +1,19 @@
 """What the comparison of ``"auto"`` with fixed chunks makes of its measurements."""
 
+import io
 import json
 import sys
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 
+from autofit.non_linear.search.nest.nss._seconds_left import SecondsLeft
+from autofit.non_linear.search.nest.nss._steps import TunedStep
+from autofit.non_linear.search.nest.nss._tuning import Tuner
 from benchmarks.auto import command
 from benchmarks.auto.figures import figures, tuning_seconds
-from benchmarks.auto.worker import Size, Turn
+from benchmarks.auto.worker import Size, Turn, _Turns
 from benchmarks.fresh_process import Worker
 
 SMALL = Size(n_live=64, num_delete=8, moves=3)
@@ -79,6 +85,30 @@ def test_a_chunk_that_does_not_work_is_said_and_the_others_go_on(monkeypatch, ca
     assert row["best"] == "4" and [*row["complaints"]] == ["2"]
     assert "chunk_size" in row["complaints"]["2"]
     assert row["complaints"]["2"] in capsys.readouterr().out
+
+
+def test_a_search_is_known_by_what_the_progress_line_says_of_it(monkeypatch):
+    """A turn has it from the sampler's own words, and does not end while the compiler works."""
+    tuner = Tuner([2, 4], 2, 0.0)
+    program = SimpleNamespace(lowered=[], refused=[], chunk_size=2)
+    plan = SimpleNamespace(remembered=lambda name: None)
+    step = TunedStep(program, plan, tuner, SecondsLeft(-3.0), lambda: None)
+    run = SimpleNamespace(useful_evaluations=0, total_evaluations=0)
+
+    def searching(seconds):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{seconds}\n"))
+        turns = _Turns(run, is_fixed=False)
+        turns(run, step.note)
+        return turns.turn(run)["is_searching"]
+
+    assert not searching(60)
+    tuner.observe(2, 1, 1.0)
+    assert tuner.wanted(1e9, 1e9) == 4
+    step._compiling = Future()
+    assert searching(0)  # with an end to the turn, the next line would be waited for: there is none
+    step._compiling = None
+    tuner.compiled(0.0)
+    assert searching(60)
 
 
 def test_a_worker_that_does_not_answer_is_ended():
