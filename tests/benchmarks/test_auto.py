@@ -96,7 +96,7 @@ def test_a_search_is_known_by_what_the_progress_line_says_of_it(monkeypatch):
     run = SimpleNamespace(useful_evaluations=0, total_evaluations=0)
 
     def searching(seconds):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{seconds}\n"))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{seconds}\n60\n"))
         turns = _Turns(run, is_fixed=False)
         turns(run, step.note)
         return turns.turn(run)["is_searching"]
@@ -105,7 +105,7 @@ def test_a_search_is_known_by_what_the_progress_line_says_of_it(monkeypatch):
     tuner.observe(2, 1, 1.0)
     assert tuner.wanted(1e9, 1e9) == 4
     step._compiling = Future()
-    assert searching(0)  # with an end to the turn, the next line would be waited for: there is none
+    assert searching(0)  # another turn would begin without a search
     step._compiling = None
     tuner.compiled(0.0)
     assert searching(60)
